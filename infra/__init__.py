@@ -1,0 +1,1 @@
+"""Everything that stands servers up and configures them."""

@@ -1,0 +1,59 @@
+"""The names that Forgeline derives, in one place, so that no two modules spell one differently."""
+
+from __future__ import annotations
+
+import re
+
+from infra.core.secret import SecretRef
+
+SERVICE_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+SERVICE_NAME_LIMIT = 40
+
+PLATFORM_GROUP = "platform"
+SERVICES_GROUP = "trading"
+PIPELINES_PROJECT = "platform/pipelines"
+
+KV_MOUNT = "forgeline"
+JWT_MOUNT = "gitlab"
+NEXUS_MOUNT = "nexus"
+
+MAVEN_GROUP = "maven-group"
+MAVEN_PROXY = "maven-central"
+MAVEN_RELEASES = "maven-releases"
+RAW_RELEASES = "raw-releases"
+
+GITLAB_ROOT = "platform/gitlab-root"
+NEXUS_ADMIN = "platform/nexus-admin"
+RUNNER_TOKEN = SecretRef("platform/runner", "token")
+
+
+def service_project(name: str) -> str:
+    """The full path of a service's GitLab project."""
+    return f"{SERVICES_GROUP}/{name}"
+
+
+def service_stack(name: str) -> str:
+    """The Pulumi stack of a service."""
+    return f"service-{name}"
+
+
+def publish_role(name: str) -> str:
+    """The role under which a service publishes: in Nexus, in OpenBao's JWT auth and in its Nexus secrets engine."""
+    return f"publish-{name}"
+
+
+READER = "reader"
+"""Nexus role and OpenBao's Nexus role: reads the Maven group, for builds."""
+
+DEPLOYER = "deployer"
+"""Nexus role and OpenBao's Nexus role: reads the hosted repositories, for deployments."""
+
+
+def build_role(name: str) -> str:
+    """OpenBao's JWT role of a service's build jobs on any ref: may read `nexus/creds/reader`."""
+    return f"build-{name}"
+
+
+def deploy_role(name: str, environment: str) -> str:
+    """OpenBao's JWT role of a service's deploy job of one environment: may read `nexus/creds/deployer`."""
+    return f"deploy-{name}-{environment}"

@@ -1,0 +1,79 @@
+"""References to secrets, and the key that the rest is derived from.
+
+A `SecretRef` travels through settings, programs and Pulumi's state; only `infra.clients` turns it into a value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from infra.core.error import BadInputError
+
+_PATTERN = re.compile(r"openbao:(?P<path>[a-z0-9][a-z0-9/_.-]*)#(?P<field>[a-z0-9_]+)")
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """A place in OpenBao's KV store (mount `forgeline`): `openbao:PATH#FIELD`."""
+
+    path: str
+    field: str
+
+    def __str__(self) -> str:
+        return f"openbao:{self.path}#{self.field}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The reference that `text` spells. Raises BadInputError for anything else."""
+        match = _PATTERN.fullmatch(text)
+        if match is None:
+            raise BadInputError(
+                f"{text!r} is not a reference to a secret",
+                fix="write openbao:PATH#FIELD, for example openbao:platform/gitlab-root#token",
+            )
+        return cls(match["path"], match["field"])
+
+
+_DERIVED = re.compile(r"derived:(?P<purpose>[a-z][a-z0-9-]*)")
+
+
+@dataclass(frozen=True)
+class DerivedSecret:
+    """A secret that is derived from the bootstrap key for one purpose: `derived:PURPOSE`."""
+
+    purpose: str
+
+    def __str__(self) -> str:
+        return f"derived:{self.purpose}"
+
+
+def parse_secret(text: str) -> SecretRef | DerivedSecret:
+    """The reference that `text` spells, of either sort. Raises BadInputError for anything else."""
+    match = _DERIVED.fullmatch(text)
+    return DerivedSecret(match["purpose"]) if match else SecretRef.parse(text)
+
+
+class SecretValue:
+    """A secret's value that does not show itself in a repr, a format string or a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself; call it only where it is handed to a server."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "SecretValue(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretValue) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)

@@ -1,0 +1,144 @@
+"""What a run is about: which profile, where its servers listen, where its state and caches are.
+
+A profile file says it; three environment variables move it (`FORGELINE_PROFILE`, `FORGELINE_STATE`,
+`FORGELINE_CACHE`). The environment is passed in, never read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from infra.core.document import load, nearest
+from infra.core.error import BadInputError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+PROFILES = ROOT / "infra" / "profiles"
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+UnixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+class Placement(StrEnum):
+    """Where a profile's servers run."""
+
+    LAB = "lab"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerPorts(_Model):
+    """TCP ports of the servers, all on the profile's address."""
+
+    gitlab: Port
+    openbao: Port
+    openbao_cluster: Port
+    nexus: Port
+
+
+class Upstreams(_Model):
+    """What Nexus proxies. An address left out is read from this machine's client configuration."""
+
+    maven: str | None = None
+
+
+class Profile(_Model):
+    """A profile file."""
+
+    name: UnixName
+    placement: Placement = Placement.LAB
+    address: str = "127.0.0.1"
+    ports: ServerPorts
+    environment_port_offsets: dict[UnixName, int]
+    """Added to a service's port in the catalogue: the port on which that environment runs it."""
+    runner_concurrency: int = Field(default=4, ge=1, le=64)
+    nexus_home: Path | None = None
+    """An unpacked Nexus that is there already; without it the toolchain fetches one."""
+    upstreams: Upstreams = Upstreams()
+
+    @model_validator(mode="after")
+    def _distinct_ports(self) -> Self:
+        ports = list(self.ports.model_dump().values())
+        if len(set(ports)) != len(ports):
+            raise ValueError(f"two servers share a port: {sorted(ports)}")
+        if "dev" not in self.environment_port_offsets:
+            raise ValueError("environment_port_offsets must have an entry 'dev'")
+        return self
+
+
+class Settings(_Model):
+    """A profile, and where things are on this machine."""
+
+    profile: Profile
+    profile_file: Path
+    state: Path
+    """Everything this instance owns: data, logs, sockets, secrets. Mode 0700."""
+    cache: Path
+    """Tools, shared by all instances of this user."""
+
+    @property
+    def gitlab_url(self) -> str:
+        """GitLab's external URL, without a slash at the end."""
+        return f"http://{self.profile.address}:{self.profile.ports.gitlab}"
+
+    @property
+    def openbao_url(self) -> str:
+        """OpenBao's address, without a slash at the end."""
+        return f"http://{self.profile.address}:{self.profile.ports.openbao}"
+
+    @property
+    def nexus_url(self) -> str:
+        """Nexus's address, without a slash at the end."""
+        return f"http://{self.profile.address}:{self.profile.ports.nexus}"
+
+    def service_port(self, port: int, environment: str) -> int:
+        """The port on which `environment` runs the service whose catalogue port is `port`."""
+        return port + self.profile.environment_port_offsets[environment]
+
+    @property
+    def bootstrap_key(self) -> Path:
+        """The one file that holds a secret: 32 random bytes, mode 0600 (see `infra.clients.bootstrap`)."""
+        return self.state / "bootstrap.key"
+
+    def data(self, server: str) -> Path:
+        """The folder of one server's configuration, data and logs."""
+        return self.state / server
+
+    def deployments(self, environment: str) -> Path:
+        """The folder under which `environment` keeps its services' releases."""
+        return self.state / "deployments" / environment
+
+
+def load_settings(environ: Mapping[str, str], *, profile: str | None = None) -> Settings:
+    """Settings of the named profile (a name in `infra/profiles` or a file), else of `FORGELINE_PROFILE`, else `lab`.
+
+    Raises BadInputError for a profile that isn't there or isn't valid.
+    """
+    wanted = profile or environ.get("FORGELINE_PROFILE") or "lab"
+    file = _profile_file(wanted)
+    loaded = load(file, Profile)
+    home = Path(environ.get("HOME") or Path.home())
+    state = environ.get("FORGELINE_STATE") or ROOT / ".forgeline" / loaded.name
+    cache = environ.get("FORGELINE_CACHE") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "forgeline"
+    return Settings(profile=loaded, profile_file=file, state=Path(state).resolve(), cache=Path(cache).resolve())
+
+
+def _profile_file(wanted: str) -> Path:
+    if "/" in wanted or wanted.endswith((".yaml", ".yml")):
+        file = Path(wanted).resolve()
+        if not file.is_file():
+            raise BadInputError("there is no such profile file", where=wanted)
+        return file
+    file = PROFILES / f"{wanted}.yaml"
+    if not file.is_file():
+        names = [path.stem for path in PROFILES.glob("*.yaml")]
+        raise BadInputError(f"there is no profile {wanted!r}", where=str(PROFILES), fix=nearest(wanted, names))
+    return file

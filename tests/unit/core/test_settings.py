@@ -1,0 +1,64 @@
+"""A profile says where servers are; the environment moves state and caches."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.core.document import InvalidDocumentError
+from infra.core.error import BadInputError
+from infra.core.settings import ROOT, load_settings
+
+PROFILE = """\
+name: trial
+ports: {gitlab: 2001, openbao: 2002, openbao_cluster: 2003, nexus: 2004}
+environment_port_offsets: {dev: 10000}
+"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "trial.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_lab_is_the_default() -> None:
+    settings = load_settings({"HOME": "/home/somebody"})
+    assert settings.profile.name == "lab"
+    assert settings.state == ROOT / ".forgeline" / "lab"
+    assert settings.cache == Path("/home/somebody/.cache/forgeline")
+
+
+def test_environment_moves_profile_state_and_cache(tmp_path: Path) -> None:
+    settings = load_settings(
+        {
+            "FORGELINE_PROFILE": write(tmp_path, PROFILE),
+            "FORGELINE_STATE": str(tmp_path / "state"),
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        }
+    )
+    assert settings.gitlab_url == "http://127.0.0.1:2001"
+    assert settings.state == tmp_path / "state"
+    assert settings.cache == tmp_path / "cache" / "forgeline"
+    assert settings.service_port(8101, "dev") == 18101
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(("2004", "2001"), "share a port", id="same-port-twice"),
+        pytest.param(("2004", "80"), "greater than or equal to 1024", id="privileged-port"),
+        pytest.param(("nexus", "nexsus"), "is not a known key", id="misspelt-server"),
+        pytest.param(("dev:", "test:"), "must have an entry 'dev'", id="no-dev"),
+    ],
+)
+def test_bad_profile(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    profile = write(tmp_path, PROFILE.replace(*change))
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_settings({}, profile=profile)
+    assert any(message in finding.message for finding in caught.value.findings)
+    assert all(finding.line for finding in caught.value.findings)
+
+
+def test_unknown_profile_names_the_nearest() -> None:
+    with pytest.raises(BadInputError, match="did you mean 'lab'"):
+        load_settings({}, profile="lap")
