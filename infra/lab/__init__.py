@@ -1,0 +1,1 @@
+"""The lab: its servers as processes of this machine, and the embedded GitLab stand-in."""

@@ -1,0 +1,155 @@
+"""Branches of a repository."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from infra.lab.gitlab.access import Role, project_role
+from infra.lab.gitlab.api.commit import show_commit
+from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_found
+from infra.lab.gitlab.api.page import paginate
+from infra.lab.gitlab.api.parameter import string
+from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post
+from infra.lab.gitlab.commit import NotAllowedError, RefusedError, check_move, move_ref
+from infra.lab.gitlab.git import NO_OBJECT
+from infra.lab.gitlab.git_object import Ref, valid_ref_name
+from infra.lab.gitlab.push import BRANCH, NO_DEFAULT_DELETE, RefChange, allows
+from infra.lab.gitlab.repository import Repository
+from infra.lab.gitlab.store.project import Project
+from infra.lab.gitlab.store.protection import Action, RefKind, protections_of
+
+
+def _show_branch(
+    request: Request, project: Project, repository: Repository, ref: Ref, merged: set[str]
+) -> dict[str, Any]:
+    """API_Entities_Branch."""
+    session = request.session
+    rules = protections_of(session, project.id, RefKind.BRANCH, ref.name)
+    role = project_role(session, request.identity, project)
+    may_push = allows(rules, Action.PUSH, request.identity, role) if rules else role >= Role.DEVELOPER
+    levels = {action: {e.access_level for rule in rules for e in rule.entries(action)} for action in Action}
+    commit = repository.commit(ref.sha)
+    return {
+        "name": ref.name,
+        "commit": show_commit(request.instance, project, commit) if commit else None,
+        "merged": ref.name in merged and ref.name != project.default_branch,
+        "protected": bool(rules),
+        "developers_can_push": Role.DEVELOPER in levels[Action.PUSH],
+        "developers_can_merge": Role.DEVELOPER in levels[Action.MERGE],
+        "can_push": may_push,
+        "default": ref.name == project.default_branch,
+        "web_url": request.instance.url(f"/{project.full_path}/-/tree/{ref.name}"),
+    }
+
+
+def _list(request: Request) -> Answer:
+    project, given = request.code(), request.params
+    repository = request.instance.repository(project.id)
+    branches = repository.branches()
+    if text := given.get("search"):
+        branches = [ref for ref in branches if _found_by(text, ref.name)]
+    if pattern := given.get("regex"):
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise message(400, f"400 Bad request - {error}") from error
+        branches = [ref for ref in branches if compiled.search(ref.name)]
+    merged = repository.merged(project.default_branch)
+    return paginate(request, branches, lambda ref: _show_branch(request, project, repository, ref, merged))
+
+
+def _found_by(text: str, name: str) -> bool:
+    """`^x` is at the start, `x$` at the end, else anywhere."""
+    if text.startswith("^"):
+        return name.startswith(text[1:])
+    return name.endswith(text[:-1]) if text.endswith("$") else text.lower() in name.lower()
+
+
+def _show(request: Request) -> Answer:
+    project = request.code()
+    repository = request.instance.repository(project.id)
+    ref = _branch(request, repository)
+    return _show_branch(request, project, repository, ref, repository.merged(project.default_branch))
+
+
+def _branch(request: Request, repository: Repository) -> Ref:
+    name = request.segment("branch")
+    if not valid_ref_name(name):
+        raise message(400, "The branch refname is invalid")
+    ref = repository.branch(name)
+    if ref is None:
+        raise not_found("Branch")
+    return ref
+
+
+def _create(request: Request) -> Answer:
+    given = request.params
+    with request.instance.store.read() as session:
+        project = request.project(Role.DEVELOPER, session=session)
+    repository = request.instance.repository(project.id)
+    name = given["branch"]
+    if not valid_ref_name(name):
+        raise message(400, "Branch name is invalid")
+    if repository.branch(name) is not None:
+        raise message(400, "Branch already exists")
+    sha = repository.resolve(given["ref"])
+    if sha is None:
+        raise message(400, f"Invalid reference name: {given['ref']}")
+    ref = BRANCH + name
+    try:
+        check_move(request.instance, request.identity, project, ref, NO_OBJECT, sha)
+        move_ref(request.instance, request.identity, project, RefChange(ref=ref, before=NO_OBJECT, after=sha))
+    except NotAllowedError as error:
+        raise forbidden(str(error)) from error
+    except RefusedError as error:
+        raise message(400, str(error)) from error
+    return _shown_again(request, project, name)
+
+
+def _shown_again(request: Request, project: Project, name: str) -> Answer:
+    repository = request.instance.repository(project.id)
+    ref = repository.branch(name)
+    if ref is None:
+        raise not_found("Branch")
+    with request.instance.store.read() as session:
+        request.use(session)
+        return _show_branch(request, session.get_one(Project, project.id), repository, ref, set())
+
+
+def _delete(request: Request) -> Answer:
+    with request.instance.store.read() as session:
+        project = request.project(Role.DEVELOPER, session=session)
+    ref = _branch(request, request.instance.repository(project.id))
+    change = RefChange(ref=BRANCH + ref.name, before=ref.sha, after=NO_OBJECT)
+    try:
+        check_move(request.instance, request.identity, project, change.ref, change.before, change.after)
+        move_ref(request.instance, request.identity, project, change)
+    except NotAllowedError as error:
+        raise bad_request(str(error)) if str(error) == NO_DEFAULT_DELETE else forbidden(str(error)) from error
+    except RefusedError as error:
+        raise message(400, str(error)) from error
+    return None
+
+
+_READ = ("read_repository",)
+
+ROUTES = (
+    get(
+        "/projects/:id/repository/branches",
+        _list,
+        string("search"),
+        string("regex"),
+        entry=Entry.ANYONE,
+        scopes=_READ,
+    ),
+    post(
+        "/projects/:id/repository/branches",
+        _create,
+        string("branch", required=True),
+        string("ref", required=True),
+        transaction=Transaction.OWN,
+    ),
+    get("/projects/:id/repository/branches/:branch", _show, entry=Entry.ANYONE, scopes=_READ),
+    delete("/projects/:id/repository/branches/:branch", _delete, transaction=Transaction.OWN),
+)

@@ -1,0 +1,41 @@
+"""What is kept in the database: one module a noun. Every module with tables is named here, so that they are made."""
+
+from infra.lab.gitlab.store import (
+    artifact,
+    base,
+    environment,
+    job,
+    job_token_scope,
+    member,
+    namespace,
+    pipeline,
+    project,
+    protection,
+    push,
+    runner,
+    setting,
+    token,
+    user,
+    variable,
+    web_session,
+)
+
+__all__ = [
+    "artifact",
+    "base",
+    "environment",
+    "job",
+    "job_token_scope",
+    "member",
+    "namespace",
+    "pipeline",
+    "project",
+    "protection",
+    "push",
+    "runner",
+    "setting",
+    "token",
+    "user",
+    "variable",
+    "web_session",
+]

@@ -1,0 +1,60 @@
+"""The embedded GitLab stand-in as a process. Its administrator's password and token are generated, kept in OpenBao."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.core.naming import GITLAB_ROOT
+from infra.core.server import Credential, Folder, Listener, Preparation, Probe, Readiness, Server
+from infra.core.settings import ROOT, Settings
+
+NAME = "gitlab"
+
+
+def describe(settings: Settings, _tools: Mapping[str, Path]) -> Server:
+    """The lab's GitLab. It needs no tool but this Python and git."""
+    home = settings.data(NAME)
+    data = home / "data"
+    module = (sys.executable, "-m", "infra.lab.gitlab")
+    address, port = settings.profile.address, settings.profile.ports.gitlab
+    environment = {"PYTHONUNBUFFERED": "1", "HOME": str(home)}
+    return Server(
+        name=NAME,
+        version="stand-in",
+        command=(
+            *module,
+            "serve",
+            f"--data={data}",
+            f"--host={address}",
+            f"--port={port}",
+            f"--external-url={settings.gitlab_url}",
+        ),
+        environment=environment,
+        working_folder=str(ROOT),
+        folders=(Folder(path=str(home)), Folder(path=str(data))),
+        listeners=(Listener(name="http", number=port, address=address),),
+        needs=("openbao",),
+        credentials=(
+            Credential(path=GITLAB_ROOT, fixed={"username": "root"}, generated={"password": "", "token": "glpat-"}),
+        ),
+        preparations=(
+            Preparation(
+                command=(*module, "bootstrap", f"--data={data}"),
+                environment=environment,
+                content=json.dumps({"username": "root", "password": "{{password}}", "token": "{{token}}"}),
+                secrets={
+                    "password": f"openbao:{GITLAB_ROOT}#password",
+                    "token": f"openbao:{GITLAB_ROOT}#token",
+                },
+            ),
+        ),
+        readiness=Readiness(
+            probe=Probe.GITLAB, url=settings.gitlab_url, secrets={"token": f"openbao:{GITLAB_ROOT}#token"}, timeout=60
+        ),
+        stop_seconds=15,
+        memory_mib=120,
+        log=str(home / "gitlab.log"),
+    )
