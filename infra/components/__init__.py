@@ -1,0 +1,1 @@
+"""Components made of the provider's resources: a typed configuration beside each."""

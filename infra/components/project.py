@@ -1,0 +1,71 @@
+"""A service's GitLab project: its pipeline lives elsewhere, at a pinned release, out of the service team's reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.core.naming import PIPELINES_PROJECT, SERVICES_GROUP, service_project
+from infra.provider.resource import gitlab
+
+BRANCH = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceProjectConfig:
+    """`pipeline_version` is a tag of the pipelines' project. `developers` are users of the service's team."""
+
+    service: str
+    description: str
+    pipeline_version: str
+    topics: Sequence[str]
+    developers: Sequence[str] = ()
+
+
+class ServiceProject(pulumi.ComponentResource):
+    """The project, who may merge, push and tag in it."""
+
+    def __init__(self, name: str, config: ServiceProjectConfig, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("forgeline:component:ServiceProject", name, opts=opts)
+        child = pulumi.ResourceOptions(parent=self)
+        path = service_project(config.service)
+        self.project = gitlab.Project(
+            path,
+            path=path,
+            name=config.service,
+            description=config.description,
+            visibility="private",
+            ci_config_path=f"{config.service}.yml@{PIPELINES_PROJECT}:{config.pipeline_version}",
+            ci_pipeline_variables_minimum_override_role="no_one_allowed",
+            only_allow_merge_if_pipeline_succeeds=True,
+            topics=[SERVICES_GROUP, *config.topics],
+            opts=child,
+        )
+        protected: list[pulumi.Resource] = [
+            gitlab.ProtectedBranch(
+                f"{path}-{BRANCH}",
+                project=self.project.path,
+                branch=BRANCH,
+                push_access_level="maintainer",
+                merge_access_level="developer",
+                opts=child,
+            ),
+            gitlab.ProtectedTag(
+                f"{path}-tags", project=self.project.path, tag="v*", create_access_level="maintainer", opts=child
+            ),
+        ]
+        members = [
+            gitlab.Member(
+                f"{path}-{username}",
+                holder_type="project",
+                holder=self.project.path,
+                username=username,
+                access_level="developer",
+                opts=child,
+            )
+            for username in config.developers
+        ]
+        self.ready: list[pulumi.Resource] = [*protected, *members]
+        self.register_outputs({})

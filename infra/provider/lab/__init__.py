@@ -1,0 +1,1 @@
+"""Kinds of resources of the lab: servers as processes of this machine."""

@@ -1,0 +1,1 @@
+"""Typed classes of the provider's resources, generated from the kinds."""

@@ -1,0 +1,1 @@
+"""Kinds of resources of OpenBao (and of Vault, whose API it speaks)."""
