@@ -1,0 +1,1 @@
+"""The three layers of stacks, foundation, platform and service, and the engine that brings them about."""

@@ -1,0 +1,58 @@
+"""What an update does, as data: what a preview prints is what an update carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Op(StrEnum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    FORGET = "forget"
+    """It leaves the state, and stays where it is."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Change:
+    """A resource that changes. `kind` is its type, `fields` what differs (when updated or replaced)."""
+
+    stack: str
+    op: Op
+    kind: str
+    name: str
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        fields = f" [{', '.join(self.fields)}]" if self.fields else ""
+        return f"{self.op} {self.kind.removeprefix('forgeline:')} {self.name}{fields}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an update of one stack does or did. `skipped`: nothing had changed, so no engine was started."""
+
+    stack: str
+    changes: tuple[Change, ...] = ()
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A field whose value on the server is not the one in the state; `field` is empty where the whole thing is gone."""
+
+    stack: str
+    urn: str
+    field: str
+    expected: object
+    actual: object
+
+    def __str__(self) -> str:
+        name = self.urn.rpartition("::")[2]
+        if not self.field:
+            return f"{self.stack}: {name} is gone"
+        return f"{self.stack}: {name}: {self.field} is {self.actual!r}, not {self.expected!r}"

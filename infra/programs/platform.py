@@ -1,0 +1,81 @@
+"""The platform: what is configured in GitLab, OpenBao and Nexus for all services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
+from infra.programs.stack import Layer, Stack
+
+NAME = "platform"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """OpenBao's plug-in for Nexus: its file in the plug-in folder, and that file's sum."""
+
+    command: str
+    sha256: str
+    name: str = "openbao-plugin-secrets-nexus"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """All that the platform's resources depend on. `pipeline_files` maps a path in the repository to its text."""
+
+    gitlab_url: str
+    openbao_url: str
+    nexus_url: str
+    maven_upstream: str
+    pipeline_version: str
+    """The release's tag, such as v1.0.0. Its content never changes: other files need another version."""
+    pipeline_files: Mapping[str, str]
+    nexus_plugin: Plugin
+
+
+def stack(inputs: Platform) -> Stack:
+    """The platform's stack."""
+    return Stack(name=NAME, layer=Layer.PLATFORM, inputs=inputs, program=lambda gates: build(inputs, gates))
+
+
+def build(inputs: Platform, gates: Gates) -> None:
+    """Declares the platform, and opens the gates for the services as its parts are there."""
+    import pulumi
+
+    from infra.components.artifact import ArtifactStore, ArtifactStoreConfig
+    from infra.components.group import Groups, GroupsConfig
+    from infra.components.identity import JobIdentity, JobIdentityConfig, PluginBinary
+    from infra.components.release import PipelineRelease, PipelineReleaseConfig
+    from infra.core.naming import DEPLOYER, NEXUS_MOUNT, READER
+    from infra.provider.resource import vault
+
+    groups = Groups(
+        "groups", GroupsConfig(variables={"OPENBAO_ADDR": inputs.openbao_url, "NEXUS_URL": inputs.nexus_url})
+    )
+    release = PipelineRelease(
+        "pipelines",
+        PipelineReleaseConfig(group=groups.platform.path, version=inputs.pipeline_version, files=inputs.pipeline_files),
+    )
+    plugin = inputs.nexus_plugin
+    identity = JobIdentity(
+        "identity",
+        JobIdentityConfig(
+            gitlab_url=inputs.gitlab_url,
+            nexus_url=inputs.nexus_url,
+            nexus_plugin=PluginBinary(name=plugin.name, command=plugin.command, sha256=plugin.sha256),
+        ),
+    )
+    artifacts = ArtifactStore("artifacts", ArtifactStoreConfig(maven_upstream=inputs.maven_upstream))
+    shared = [
+        vault.NexusRole(
+            f"{NEXUS_MOUNT}-{role}",
+            mount=NEXUS_MOUNT,
+            name=role,
+            roles=[role],
+            opts=pulumi.ResourceOptions(depends_on=identity.ready),
+        )
+        for role in (READER, DEPLOYER)
+    ]
+    gates.open_after(IDENTITY, [groups.services, *groups.variables, release.tag, *identity.ready, *shared])
+    gates.open_after(ARTIFACTS, [*artifacts.ready, identity.backend])
