@@ -1,0 +1,1 @@
+"""The catalogue of services, and the pipelines made from it."""

@@ -1,0 +1,272 @@
+"""The catalogue: one YAML file a service, from which its pipeline, repository, roles and deployments come.
+
+Reading it finds the errors of all files in one go, each at its line and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
+from infra.core.error import BadInputError
+from infra.core.finding import Finding
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, service_project
+from infra.core.settings import ROOT
+
+CATALOG: Final = ROOT / "pipelines" / "catalog"
+RELEASE: Final = ROOT / "pipelines" / "release.yaml"
+
+PIPELINE_VERSION = r"^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$"
+DESCRIPTION_LIMIT = 200
+
+PipelineVersion = Annotated[str, Field(pattern=PIPELINE_VERSION)]
+Owner = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+Name = Annotated[str, Field(max_length=SERVICE_NAME_LIMIT, pattern=f"^{SERVICE_NAME.pattern}$")]
+
+
+class Language(StrEnum):
+    """Languages that have a pipeline template and a skeleton."""
+
+    GO = "go"
+    JAVA = "java"
+    NODE = "node"
+    PYTHON = "python"
+
+
+class Tier(StrEnum):
+    """How important a service is."""
+
+    CORE = "core"
+    IMPORTANT = "important"
+    NORMAL = "normal"
+
+
+class Environment(StrEnum):
+    """Where a service runs, in the order in which a version travels."""
+
+    DEV = "dev"
+    TEST = "test"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+COVERAGE_FLOORS: Final[Mapping[Tier, int]] = {Tier.CORE: 80, Tier.IMPORTANT: 75, Tier.NORMAL: 70}
+"""Lines (Go: statements) in per cent that unit tests must reach."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Overrides(_Model):
+    """What a service may change of its pipeline. Nothing here can weaken a gate."""
+
+    coverage: int | None = Field(default=None, ge=0, le=100)
+    """A stricter coverage floor in per cent; a lower one than the tier's has no effect."""
+    timeout_minutes: int | None = Field(default=None, ge=10, le=120)
+    """A longer limit for each job of the build and test stages."""
+
+
+class Service(_Model):
+    """A service of the catalogue."""
+
+    name: Name
+    description: Annotated[str, Field(min_length=1, max_length=DESCRIPTION_LIMIT)]
+    language: Language
+    language_version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}(\.[0-9]{1,3})?$")]
+    """The version that the service is written for, such as "17", "1.26", "3.11", "20": the oldest that builds it."""
+    tier: Tier
+    owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
+    """Teams."""
+    port: Annotated[int, Field(ge=1024, le=32767)]
+    """What an environment's offset is added to."""
+    dependencies: tuple[Name, ...] = ()
+    """Services that this one calls."""
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (Environment.DEV,)
+    pipeline: PipelineVersion | None = None
+    """The pipeline release that this service stays on; without it, the one in `pipelines/release.yaml`."""
+    overrides: Overrides = Overrides()
+
+    @field_validator("description")
+    @classmethod
+    def _one_printable_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must be one line of printable text")
+        return value
+
+    @field_validator("owners", "dependencies", "environments")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names something twice")
+        return value
+
+    @property
+    def coverage_floor(self) -> int:
+        """Coverage in per cent below which the unit tests' job fails."""
+        return max(COVERAGE_FLOORS[self.tier], self.overrides.coverage or 0)
+
+    @property
+    def project(self) -> str:
+        """The full path of the service's GitLab project."""
+        return service_project(self.name)
+
+
+class ReleaseFile(_Model):
+    """`pipelines/release.yaml`: the version of the pipelines that this checkout makes, and the tools they need."""
+
+    version: PipelineVersion
+    tools: Mapping[Owner, Annotated[str, Field(pattern=r"^v?[0-9][0-9A-Za-z.+-]{0,40}$")]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """All services by name (in the order of names), and the pipeline release that the templates make."""
+
+    services: Mapping[str, Service]
+    release: str
+    """The version of the pipelines that are rendered from this checkout: `vX.Y.Z`."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Versions that the pipelines demand of tools that a service's own lock files do not pin."""
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    """The file of each service."""
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter(self.services.values())
+
+    def __len__(self) -> int:
+        return len(self.services)
+
+    def service(self, name: str) -> Service:
+        """The service `name`. Raises BadInputError, with the nearest name, if there is none."""
+        if name not in self.services:
+            raise BadInputError(f"there is no service {name!r} in the catalogue", fix=nearest(name, self.services))
+        return self.services[name]
+
+    def pipeline_version(self, service: Service) -> str:
+        """The pipeline release that `service` uses."""
+        return service.pipeline or self.release
+
+
+def load_catalogue(folder: Path = CATALOG, *, release: Path = RELEASE) -> Catalogue:
+    """The services in `folder/*.yaml` and the release version in the file `release`.
+
+    Raises InvalidDocumentError with the findings of all files, BadInputError for a folder that has none.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise BadInputError("has no *.yaml file", where=str(folder), fix="add a service: one YAML file a service")
+    findings: list[Finding] = []
+    entries: list[_Entry] = []
+    for path in files:
+        try:
+            text = read_text(path)
+            entries.append(_Entry(path, text, parse(text, str(path), Service)))
+        except InvalidDocumentError as error:
+            findings += error.findings
+        except BadInputError as error:
+            findings.append(Finding(rule="file", message=error.what, file=str(path)))
+    known = {path.stem for path in files} | {entry.service.name for entry in entries}
+    findings += [finding for rule in _RULES for finding in rule(entries, known)]
+    made: ReleaseFile | None = None
+    try:
+        made = parse(read_text(release), str(release), ReleaseFile)
+    except InvalidDocumentError as error:
+        findings += error.findings
+    if findings or made is None:
+        raise InvalidDocumentError(sorted(findings, key=lambda f: (f.file, f.line, f.column)))
+    services = {entry.service.name: entry.service for entry in sorted(entries, key=lambda e: e.service.name)}
+    sources = {entry.service.name: entry.path for entry in entries}
+    return Catalogue(services=services, release=made.version, tools=made.tools, sources=sources)
+
+
+def catalogue_schema() -> dict[str, Any]:
+    """The JSON Schema of a catalogue file, for editors."""
+    schema = Service.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Forgeline service"}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file that is a valid service by itself."""
+
+    path: Path
+    text: str
+    service: Service
+
+    def finding(self, rule: str, loc: tuple[int | str, ...], message: str, fix: str = "") -> Finding:
+        line, column = place(self.text, loc)
+        return Finding(rule=rule, message=message, file=str(self.path), line=line, column=column, fix=fix)
+
+
+def _file_is_named_as_service(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    for entry in entries:
+        if entry.path.stem != entry.service.name:
+            fix = f"rename the file to {entry.service.name}.yaml"
+            yield entry.finding("file-name", ("name",), f"name: is {entry.service.name!r}, not the file's name", fix)
+
+
+def _names_are_distinct(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    seen: dict[str, _Entry] = {}
+    for entry in entries:
+        first = seen.setdefault(entry.service.name, entry)
+        if first is not entry:
+            message = f"name: {entry.service.name!r} is already the name in {first.path.name}"
+            yield entry.finding("duplicate-name", ("name",), message)
+
+
+def _ports_are_distinct(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    seen: dict[int, _Entry] = {}
+    taken = {entry.service.port for entry in entries}
+    for entry in entries:
+        first = seen.setdefault(entry.service.port, entry)
+        if first is not entry:
+            free = next(port for port in range(entry.service.port, 65536) if port not in taken)
+            message = f"port: {entry.service.port} is already the port of {first.service.name}"
+            yield entry.finding("duplicate-port", ("port",), message, f"{free} is free")
+
+
+def _dependencies_are_known(entries: list[_Entry], known: set[str]) -> Iterator[Finding]:
+    for entry in entries:
+        for index, name in enumerate(entry.service.dependencies):
+            if name not in known:
+                message = f"dependencies: there is no service {name!r}"
+                yield entry.finding("unknown-dependency", ("dependencies", index), message, nearest(name, known))
+
+
+def _dependencies_have_no_cycle(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    by_name = {entry.service.name: entry for entry in entries}
+    finished: set[str] = set()
+    for start in sorted(by_name):
+        path: list[str] = []
+        stack = [(start, iter(by_name[start].service.dependencies))] if start not in finished else []
+        if stack:
+            path.append(start)
+        while stack:
+            name, rest = stack[-1]
+            target = next((item for item in rest if item in by_name and item not in finished), None)
+            if target is None:
+                finished.add(path.pop())
+                stack.pop()
+            elif target in path:
+                cycle = " -> ".join([*path[path.index(target) :], target])
+                loc = ("dependencies", by_name[name].service.dependencies.index(target))
+                yield by_name[name].finding("dependency-cycle", loc, f"dependencies: go round in a circle: {cycle}")
+            else:
+                path.append(target)
+                stack.append((target, iter(by_name[target].service.dependencies)))
+
+
+_RULES = (
+    _file_is_named_as_service,
+    _names_are_distinct,
+    _ports_are_distinct,
+    _dependencies_are_known,
+    _dependencies_have_no_cycle,
+)

@@ -1,0 +1,164 @@
+"""The catalogue: the ten services load, and every kind of mistake is found at its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from infra.core.document import InvalidDocumentError
+from infra.core.error import BadInputError, ExitCode
+from pipelines.catalogue import Language, Service, catalogue_schema, load_catalogue
+
+GOOD = {
+    "name": "quotes",
+    "description": "Quotes of venues",
+    "language": "go",
+    "language_version": '"1.26"',
+    "tier": "core",
+    "owners": "[market]",
+    "port": "8101",
+    "dependencies": "[]",
+    "environments": "[dev]",
+}
+
+
+class Folder:
+    """A catalogue folder that a test fills."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.release = path.parent / "release.yaml"
+        self.release.write_text("version: v1.2.3\n", encoding="utf-8")
+
+    def add(self, file: str, **values: str | None) -> None:
+        entry = {**GOOD, "name": file, **values}
+        text = "".join(f"{key}: {value}\n" for key, value in entry.items() if value is not None)
+        (self.path / f"{file}.yaml").write_text(text, encoding="utf-8")
+
+    def findings(self) -> list[tuple[str, str, str]]:
+        """Place (file name, line, column), rule and message with remedy of each finding."""
+        with pytest.raises(InvalidDocumentError) as caught:
+            load_catalogue(self.path, release=self.release)
+        assert caught.value.exit_code == ExitCode.BAD_INPUT
+        return [(f.where.rpartition("/")[2], f.rule, f"{f.message} | {f.fix}") for f in caught.value.findings]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    path = tmp_path / "catalog"
+    path.mkdir()
+    return Folder(path)
+
+
+def test_the_ten_services_load() -> None:
+    catalogue = load_catalogue()
+    by_language = {language: [s.name for s in catalogue if s.language is language] for language in Language}
+    assert by_language == {
+        Language.GO: ["execution-router", "market-data", "order-gateway"],
+        Language.JAVA: ["order-management", "position-keeping", "pre-trade-risk", "settlement"],
+        Language.PYTHON: ["compliance-monitor", "fund-valuation"],
+        Language.NODE: ["client-reporting"],
+    }
+    assert sorted(service.port for service in catalogue) == list(range(8101, 8111))
+    assert catalogue.service("settlement").project == "trading/settlement"
+
+
+def test_a_service_uses_the_release_unless_it_stays_on_its_own(folder: Folder) -> None:
+    folder.add("quotes")
+    folder.add("orders", port="8102", pipeline="v1.0.0", tier="normal")
+    catalogue = load_catalogue(folder.path, release=folder.release)
+    assert {s.name: catalogue.pipeline_version(s) for s in catalogue} == {"orders": "v1.0.0", "quotes": "v1.2.3"}
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(BadInputError, match="'market-date'") as caught:
+        load_catalogue().service("market-date")
+    assert "market-data" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("tier", "override", "floor"),
+    [("core", None, 80), ("important", None, 75), ("normal", None, 70), ("normal", "90", 90), ("core", "10", 80)],
+    ids=["core", "important", "normal", "stricter", "weaker has no effect"],
+)
+def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: int) -> None:
+    folder.add("quotes", tier=tier, overrides=f"{{coverage: {override}}}" if override else None)
+    assert load_catalogue(folder.path, release=folder.release).service("quotes").coverage_floor == floor
+
+
+@pytest.mark.parametrize(
+    ("values", "place", "message"),
+    [
+        ({"langage": "go"}, "quotes.yaml:10:1", "langage: is not a known key | did you mean 'language'?"),
+        ({"tier": None}, "quotes.yaml:1:1", "tier: is missing | "),
+        ({"tier": "vital"}, "quotes.yaml:5:1", "tier: Input should be 'core', 'important' or 'normal' | "),
+        ({"language_version": "1.26"}, "quotes.yaml:4:1", "language_version: Input should be a valid string | "),
+        ({"port": "80"}, "quotes.yaml:7:1", "port: Input should be greater than or equal to 1024 | "),
+        ({"owners": "[]"}, "quotes.yaml:6:1", "owners: "),
+        ({"owners": "[a, a]"}, "quotes.yaml:6:1", "owners: Value error, names something twice | "),
+        ({"description": '"a\\nb"'}, "quotes.yaml:2:1", "description: Value error, must be one line"),
+        ({"name": "Quotes;rm"}, "quotes.yaml:1:1", "name: String should match pattern"),
+        ({"name": "q" * 41}, "quotes.yaml:1:1", "name: String should have at most 40 characters"),
+        ({"name": '"quotes\\n"'}, "quotes.yaml:1:1", "name: String should match pattern"),
+        ({"name": "orders"}, "quotes.yaml:1:1", "name: is 'orders', not the file's name | rename the file"),
+        ({"pipeline": "v1.0"}, "quotes.yaml:10:1", "pipeline: String should match pattern"),
+        ({"dependencies": "[ordres]"}, "quotes.yaml:8:16", "dependencies: there is no service 'ordres'"),
+        ({"dependencies": "[quotes]"}, "quotes.yaml:8:16", "dependencies: go round in a circle: quotes -> quotes"),
+        ({"overrides": "{allow_failure: true}"}, "quotes.yaml:10:13", "overrides.allow_failure: is not a known key"),
+        ({"name": "[quotes"}, "quotes.yaml:2:", "is not valid YAML"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_mistake_is_found_at_its_place(
+    folder: Folder, values: dict[str, str | None], place: str, message: str
+) -> None:
+    folder.add("quotes", **values)
+    found = folder.findings()
+    assert found[0][0].startswith(place), found
+    assert found[0][2].startswith(message), found
+
+
+def test_the_errors_of_all_files_are_told_together(folder: Folder) -> None:
+    folder.add("alpha", tier="vital")
+    folder.add("beta", dependencies="[gamma]")
+    folder.add("gamma", dependencies="[beta]")
+    folder.add("delta", port="8102")
+    (folder.path / "epsilon.yaml").write_bytes(b"\xff\xfe")
+    folder.release.write_text("version: latest\n", encoding="utf-8")
+    found = folder.findings()
+    assert [(place.partition(":")[0], rule) for place, rule, _ in found] == [
+        ("alpha.yaml", "schema"),
+        ("epsilon.yaml", "file"),
+        ("gamma.yaml", "duplicate-port"),
+        ("gamma.yaml", "dependency-cycle"),
+        ("release.yaml", "schema"),
+    ]
+    assert "8101 is already the port of beta | 8103 is free" in found[2][2]
+    assert "beta -> gamma -> beta" in found[3][2]
+
+
+def test_two_files_with_one_name(folder: Folder) -> None:
+    folder.add("quotes")
+    folder.add("zebra", name="quotes", port="8102")
+    assert [rule for _, rule, _ in folder.findings()] == ["file-name", "duplicate-name"]
+
+
+def test_an_empty_folder_is_refused(folder: Folder) -> None:
+    with pytest.raises(BadInputError, match=r"no \*\.yaml"):
+        load_catalogue(folder.path, release=folder.release)
+
+
+def test_a_service_is_frozen() -> None:
+    service = load_catalogue().service("settlement")
+    with pytest.raises(ValidationError, match="frozen"):
+        service.port = 1  # type: ignore[misc]
+
+
+def test_the_schema_knows_every_key() -> None:
+    schema = catalogue_schema()
+    assert set(schema["properties"]) == set(Service.model_fields)
+    assert schema["additionalProperties"] is False
+    json.dumps(schema)

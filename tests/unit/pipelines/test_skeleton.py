@@ -1,0 +1,395 @@
+"""Skeletons: every service of the catalogue and a new one of each language, as text and as running processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra.core.error import BadInputError
+from infra.core.settings import ROOT
+from pipelines.catalogue import Language, load_catalogue
+from pipelines.skeleton import code_owners, go_module, java_package, python_package, render_skeleton
+
+TEMPLATES = ROOT / "templates" / "services"
+LANGUAGES = [str(language) for language in Language]
+LONGEST = "a-service-with-the-longest-name-there-is"
+
+TEN = {
+    "client-reporting",
+    "compliance-monitor",
+    "execution-router",
+    "fund-valuation",
+    "market-data",
+    "order-gateway",
+    "order-management",
+    "position-keeping",
+    "pre-trade-risk",
+    "settlement",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a skeleton needs to know of a service."""
+
+    name: str
+    language: str
+    description: str = "A new service"
+    tier: str = "normal"
+    owners: tuple[str, ...] = ("team-a",)
+    port: int = 8190
+
+
+CATALOGUE = [
+    Described(
+        name=service.name,
+        language=str(service.language),
+        description=service.description,
+        tier=str(service.tier),
+        owners=service.owners,
+        port=service.port,
+    )
+    for service in load_catalogue()
+]
+NEW = [Described(name=LONGEST, language=language) for language in LANGUAGES]
+ALL = pytest.mark.parametrize("service", CATALOGUE + NEW, ids=lambda service: f"{service.language}:{service.name}")
+
+
+def test_catalogue_model_is_taken_as_it_is() -> None:
+    service = load_catalogue().service("market-data")
+    assert render_skeleton(service)["go.mod"].startswith("module forgeline.internal/trading/market-data\n")
+
+
+def test_the_ten_have_domains_of_their_own() -> None:
+    own = {path.name for path in (TEMPLATES / "domain").iterdir()} - {"_default"}
+    assert own == TEN
+    for service in CATALOGUE:
+        if service.name in TEN:
+            assert (TEMPLATES / "domain" / service.name / service.language).is_dir(), service.name
+
+
+@ALL
+def test_files_are_complete(service: Described) -> None:
+    files = render_skeleton(service)
+    assert {"README.md", "CODEOWNERS", ".gitignore", ".editorconfig"} <= set(files)
+    assert list(files) == sorted(files)
+    for path, text in files.items():
+        assert not path.endswith(".j2"), path
+        assert not {"SERVICE", "PYTHON_PACKAGE", "JAVA_PACKAGE"} & set(path.split("/")), path
+        assert not Path(path).is_absolute(), path
+        assert ".." not in Path(path).parts, path
+        for mark in ("{{", "{%", "{#", "JAVA_PACKAGE", "PYTHON_PACKAGE"):
+            assert mark not in text, (path, mark)
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert not any(line != line.rstrip() for line in text.splitlines()), path
+
+
+@ALL
+def test_rendering_is_deterministic(service: Described) -> None:
+    assert list(render_skeleton(service).items()) == list(render_skeleton(service).items())
+
+
+@ALL
+def test_service_is_described(service: Described) -> None:
+    files = render_skeleton(service)
+    assert files["README.md"].startswith(f"# {service.name}\n\n{service.description}\n")
+    assert files["CODEOWNERS"].splitlines()[-1] == "* " + " ".join(f"@{owner}" for owner in service.owners)
+    assert any(f'"{service.port}"' in text for path, text in files.items() if "README" not in path)
+
+
+@pytest.mark.parametrize(
+    ("language", "path"),
+    [
+        ("go", f"cmd/{LONGEST}/main.go"),
+        ("java", f"src/main/java/com/forgeline/trading/{LONGEST.replace('-', '')}/Application.java"),
+        ("node", "src/domain/notional.js"),
+        ("python", f"src/{LONGEST.replace('-', '_')}/__main__.py"),
+    ],
+)
+def test_new_service_has_the_default_domain(language: str, path: str) -> None:
+    files = render_skeleton(Described(name=LONGEST, language=language))
+    assert path in files
+    assert "POST /notional" in files["README.md"]
+
+
+def test_domain_of_another_language_is_not_taken() -> None:
+    files = render_skeleton(Described(name="market-data", language="python"))
+    assert "src/market_data/notional.py" in files
+    assert "POST /notional" in files["README.md"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Market",
+        "market_data",
+        "market--data",
+        "-market",
+        "market-",
+        "1market",
+        "märket",
+        "mаrket",  # noqa: RUF001 - a Cyrillic letter that looks like a Latin one
+        "../../etc",
+        "a/b",
+        "a;rm -rf",
+        "$(id)",
+        "`id`",
+        "{{ 7 * 7 }}",
+        "{% raw %}",
+        'a"b',
+        "a\nb",
+        "a\n",
+        "a" * 41,
+    ],
+)
+def test_bad_name_is_refused(language: str, name: str) -> None:
+    with pytest.raises(BadInputError, match="is not a service's name"):
+        render_skeleton(Described(name=name, language=language))
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        ("python", "class"),
+        ("python", "http"),
+        ("python", "json"),
+        ("python", "pytest"),
+        ("java", "new"),
+        ("java", "pack-age"),
+        ("go", "vendor"),
+    ],
+)
+def test_reserved_name_is_refused_in_its_language_only(language: str, name: str) -> None:
+    with pytest.raises(BadInputError, match="has a meaning of its own") as caught:
+        render_skeleton(Described(name=name, language=language))
+    assert f"{name}-service" in caught.value.fix
+    render_skeleton(Described(name=name, language="node"))
+
+
+@pytest.mark.parametrize("language", ["cobol", "", "../go", "_default", "common"])
+def test_unknown_language_is_refused(language: str) -> None:
+    with pytest.raises(BadInputError, match="there is no skeleton for"):
+        render_skeleton(Described(name="orders", language=language))
+
+
+@pytest.mark.parametrize("description", ["two\nlines", "bell\a", "line\u2028separator", "right-to-left \u202e"])
+def test_description_is_one_printable_line(description: str) -> None:
+    with pytest.raises(BadInputError, match="one line of printable text"):
+        render_skeleton(Described(name="orders", language="go", description=description))
+
+
+@pytest.mark.parametrize("owner", ["", "two words", "a\n* @everyone", "{{ x }}", "@@a"])
+def test_owner_is_a_team(owner: str) -> None:
+    with pytest.raises(BadInputError, match="is not a team's name"):
+        render_skeleton(Described(name="orders", language="go", owners=(owner,)))
+
+
+def test_description_is_text_everywhere() -> None:
+    description = """A & B <c> "d" 'e' {{ name }} {% x %} \\ é ]]>"""
+    java = render_skeleton(Described(name="orders", language="java", description=description))
+    assert "<description>A &amp; B &lt;c&gt;" in java["pom.xml"]
+    node = render_skeleton(Described(name="orders", language="node", description=description))
+    assert json.loads(node["package.json"])["description"] == description
+    python = render_skeleton(Described(name="orders", language="python", description=description))
+    tomllib = pytest.importorskip("tomllib")
+    assert tomllib.loads(python["pyproject.toml"])["project"]["description"] == description
+
+
+def test_names_are_derived() -> None:
+    assert python_package("market-data") == "market_data"
+    assert java_package("pre-trade-risk") == "com.forgeline.trading.pretraderisk"
+    assert go_module("market-data") == "forgeline.internal/trading/market-data"
+    assert code_owners(["risk", "@core"]) == "@risk @core"
+
+
+def test_locks_have_hashes_and_no_addresses() -> None:
+    python = render_skeleton(Described(name="orders", language="python"))["requirements-dev.lock"]
+    assert "--hash=sha256:" in python
+    node = render_skeleton(Described(name="orders", language="node"))["package-lock.json"]
+    packages = json.loads(node)["packages"]
+    assert all("integrity" in package for path, package in packages.items() if path)
+    for text in (python, node):
+        assert "://" not in text
+        assert "resolved" not in text
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a copy of the templates, to be broken."""
+    shutil.copytree(TEMPLATES, tmp_path / "templates" / "services")
+    return tmp_path
+
+
+def test_missing_variable_is_an_error(checkout: Path) -> None:
+    (checkout / "templates/services/go/bad.txt.j2").write_text("{{ nmae }}")
+    with pytest.raises(BadInputError, match="'nmae' is undefined") as caught:
+        render_skeleton(Described(name="orders", language="go"), root=checkout)
+    assert caught.value.where == "go/bad.txt.j2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ owners.__class__ }}",
+        "{% include '../../secret' %}",
+        "{{ name.format.__globals__ }}",
+    ],
+)
+def test_templates_are_in_a_sandbox(checkout: Path, text: str) -> None:
+    (checkout / "secret").write_text("secret")
+    (checkout / "templates/services/go/bad.txt.j2").write_text(text)
+    with pytest.raises(BadInputError):
+        render_skeleton(Described(name="orders", language="go"), root=checkout)
+
+
+def test_broken_template_is_named_with_its_line(checkout: Path) -> None:
+    (checkout / "templates/services/go/bad.txt.j2").write_text("fine\n{% if %}\n")
+    with pytest.raises(BadInputError) as caught:
+        render_skeleton(Described(name="orders", language="go"), root=checkout)
+    assert caught.value.where == "go/bad.txt.j2:2"
+
+
+def test_two_templates_for_one_file_are_an_error(checkout: Path) -> None:
+    (checkout / "templates/services/go/README.md.j2").write_text("mine\n")
+    with pytest.raises(BadInputError, match=r"README.md is made by another template too"):
+        render_skeleton(Described(name="orders", language="go"), root=checkout)
+
+
+# From here on: the skeletons as processes.
+
+DOMAIN_CALLS: dict[str, tuple[str, str, str]] = {
+    "go": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
+    "java": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
+    "node": ("/notional", '{"price":"101.25","quantity":300}', "30375.0000"),
+    "python": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
+}
+
+
+def _build_go(folder: Path) -> list[str]:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    command = ["go", "build", "-trimpath", "-o", "dist/service", f"./cmd/{LONGEST}"]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    return ["dist/service"]
+
+
+def _build_java(folder: Path) -> list[str]:
+    sources = sorted(str(path) for path in (folder / "src/main").rglob("*.java"))
+    command = ["javac", "--release", "17", "-Xlint:all", "-Werror", "-d", "classes", *sources]
+    subprocess.run(command, cwd=folder, check=True)
+    return ["java", "-cp", "classes", f"{java_package(LONGEST)}.Application"]
+
+
+def _build_node(_folder: Path) -> list[str]:
+    return ["node", "src/main.js"]
+
+
+def _build_python(folder: Path) -> list[str]:
+    entry = f"{python_package(LONGEST)}.__main__:main"
+    subprocess.run([sys.executable, "-m", "zipapp", "src", "-m", entry, "-o", "service.pyz"], cwd=folder, check=True)
+    return [sys.executable, "service.pyz"]
+
+
+BUILDS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
+    "go": ("go", _build_go),
+    "java": ("javac", _build_java),
+    "node": ("node", _build_node),
+    "python": (sys.executable, _build_python),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A service's process and its address."""
+
+    language: str
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def call(self, path: str, body: str | None = None) -> tuple[int, dict[str, str]]:
+        """Status and answer; POST if there is a body."""
+        data = None if body is None else body.encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def wait(self) -> None:
+        """Return when the service answers; fail with its log if it ends or takes more than a minute."""
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                self.call("/health")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail(f"{self.language} does not answer:\n{self.log.read_text()}")
+
+
+@pytest.fixture(params=LANGUAGES)
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    """A new service of each language, built and started."""
+    language = str(request.param)
+    tool, build = BUILDS[language]
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not on the PATH")
+    folder = tmp_path / "service"
+    for path, text in render_skeleton(Described(name=LONGEST, language=language)).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    command = build(folder)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    environment = {**os.environ, "PORT": str(port), "SERVICE_VERSION": "1.2.3"}
+    environment.pop("HOST", None)
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process,
+    ):
+        try:
+            service = Running(language=language, process=process, port=port, log=log)
+            service.wait()
+            yield service
+        finally:
+            process.kill()
+
+
+@pytest.mark.servers
+def test_service_runs(running: Running) -> None:
+    assert running.call("/health") == (200, {"status": "ok", "service": LONGEST, "version": "1.2.3"})
+    assert running.call("/version") == (200, {"name": LONGEST, "version": "1.2.3"})
+    path, body, expected = DOMAIN_CALLS[running.language]
+    assert running.call(path, body) == (200, {"notional": expected})
+    for bad in ("{}", "{", "[]", '{"price":101.25,"quantity":300}', '{"price":"1","quantity":1,"more":1}'):
+        status, answer = running.call(path, bad)
+        assert (status, list(answer)) == (400, ["error"]), bad
+    assert running.call("/nowhere")[0] == 404
+    assert running.call(path)[0] == 405
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=15) == 0
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert {line["service"] for line in lines} == {LONGEST}
+    assert [line["msg"] for line in lines][-2:] == ["stopping", "stopped"]
