@@ -1,0 +1,157 @@
+"""Starts services' pipelines and follows them to their end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitlab.exceptions import GitlabError
+
+from infra.clients.gitlab import GitLab, absent, explain
+from infra.core.error import ServerError
+from infra.core.progress import Progress
+from pipelines.catalogue import Service
+
+ENDED = frozenset({"success", "failed", "canceled", "skipped", "manual"})
+"""Statuses in which a pipeline stays until somebody does something."""
+
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job of a pipeline: `seconds` is None while it has not run."""
+
+    name: str
+    stage: str
+    status: str
+    seconds: float | None
+    web_url: str
+    failure_reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRun:
+    """A service's pipeline as GitLab reports it."""
+
+    service: str
+    id: int
+    number: int
+    """GitLab's `iid`: the pipeline's number in its project."""
+    status: str
+    ref: str
+    sha: str
+    web_url: str
+    seconds: float | None = None
+    jobs: tuple[Job, ...] = ()
+
+    @property
+    def green(self) -> bool:
+        """Whether every job that had to pass has passed."""
+        return self.status == "success"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.status in ENDED
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object with the fields of the run and its jobs."""
+        own = {name: value for name, value in vars(self).items() if name != "jobs"}
+        return {**own, "jobs": [vars(job) for job in self.jobs]}
+
+
+def start(gitlab: GitLab, service: Service, ref: str = "main") -> PipelineRun:
+    """Start a pipeline of `service` on `ref`. Raises ServerError with what GitLab says against it."""
+    project = gitlab.project(service.project)
+    try:
+        made = project.pipelines.create({"ref": ref})
+    except GitlabError as error:
+        raise explain(error, f"{service.project} on {ref}") from error
+    return _run(service.name, made.attributes)
+
+
+def latest(gitlab: GitLab, service: Service) -> PipelineRun | None:
+    """The newest pipeline of `service`, without its jobs, or None where there is none yet."""
+    try:
+        found = absent(lambda: gitlab.project(service.project).pipelines.list(per_page=1, page=1, get_all=False))
+    except GitlabError as error:
+        raise explain(error, service.project) from error
+    return _run(service.name, found[0].attributes) if found else None
+
+
+def follow(
+    gitlab: GitLab, runs: Sequence[PipelineRun], services: dict[str, Service], progress: Progress, *, timeout: float
+) -> list[PipelineRun]:
+    """The runs as they ended, with their jobs. Raises ServerError when one has not ended after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    waiting = {run.service: run for run in runs}
+    ended: dict[str, PipelineRun] = {}
+    while waiting:
+        for name, run in list(waiting.items()):
+            current = _with_jobs(gitlab, services[name], run)
+            if current.ended:
+                ended[name] = current
+                del waiting[name]
+                (progress.done if current.green else progress.failed)(name, _outcome(current))
+            else:
+                progress.start(name, _doing(current))
+        if waiting and time.monotonic() > deadline:
+            raise ServerError(
+                f"pipelines have not ended after {timeout:.0f} s: {', '.join(sorted(waiting))}",
+                fix="`forgeline status` shows where they are; see `forgeline pipelines run --timeout`",
+            )
+        if waiting:
+            time.sleep(POLL_SECONDS)
+    return [ended[run.service] for run in runs]
+
+
+def _with_jobs(gitlab: GitLab, service: Service, run: PipelineRun) -> PipelineRun:
+    try:
+        pipeline = gitlab.project(service.project).pipelines.get(run.id)
+        jobs = pipeline.jobs.list(get_all=True)
+    except GitlabError as error:
+        raise explain(error, service.project) from error
+    return _run(service.name, pipeline.attributes, tuple(_job(job.attributes) for job in jobs))
+
+
+def _run(service: str, fields: dict[str, Any], jobs: tuple[Job, ...] = ()) -> PipelineRun:
+    return PipelineRun(
+        service=service,
+        id=fields["id"],
+        number=fields["iid"],
+        status=fields["status"],
+        ref=fields["ref"],
+        sha=fields["sha"],
+        web_url=fields["web_url"],
+        seconds=fields.get("duration"),
+        jobs=tuple(sorted(jobs, key=lambda job: (job.stage, job.name))),
+    )
+
+
+def _job(fields: dict[str, Any]) -> Job:
+    return Job(
+        name=fields["name"],
+        stage=fields["stage"],
+        status=fields["status"],
+        seconds=fields.get("duration"),
+        web_url=fields["web_url"],
+        failure_reason=fields.get("failure_reason") or "",
+    )
+
+
+def _doing(run: PipelineRun) -> str:
+    passed = sum(job.status == "success" for job in run.jobs)
+    running = ", ".join(job.name for job in run.jobs if job.status == "running")
+    return f"{passed}/{len(run.jobs)} jobs passed" + (f", running: {running}" if running else f", {run.status}")
+
+
+def _outcome(run: PipelineRun) -> str:
+    if run.green:
+        return f"pipeline #{run.number} passed, {len(run.jobs)} jobs"
+    failed = next((job for job in run.jobs if job.status == "failed"), None)
+    if failed is None:
+        return f"pipeline #{run.number} is {run.status}: {run.web_url}"
+    return f"job {failed.name} failed ({failed.failure_reason or 'script_failure'}): {failed.web_url}"

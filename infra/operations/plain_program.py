@@ -1,0 +1,28 @@
+"""The stacks as a plain Pulumi program: the name of the stack that `pulumi` selected says which one.
+
+`forgeline` itself does not come this way: it calls the same programs in its own process.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pulumi
+
+from infra.core.error import BadInputError
+from infra.core.settings import load_settings
+from infra.operations import desired
+from infra.programs.gate import OPEN
+from infra.toolchain.toolchain import LAB_TOOLS, Toolchain
+from pipelines.catalogue import load_catalogue
+
+
+def main() -> None:
+    """Declares what belongs to the stack that `pulumi` selected. Raises BadInputError for an unknown name."""
+    settings = load_settings(os.environ)
+    tools = Toolchain.of(settings, os.environ).ensure(LAB_TOOLS)
+    stacks = {stack.name: stack for stack in desired.stacks(settings, load_catalogue(), tools, os.environ)}
+    name = pulumi.get_stack()
+    if name not in stacks:
+        raise BadInputError(f"there is no stack {name!r}", fix=f"one of: {', '.join(stacks)}")
+    stacks[name].program(OPEN)

@@ -1,0 +1,167 @@
+"""What runs: each server with its health and version, each service with its last pipeline and what `dev` serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from gitlab.exceptions import GitlabError
+
+from infra.clients.gitlab import GitLab
+from infra.clients.nexus import NexusClient
+from infra.clients.openbao import OpenBao
+from infra.clients.supervisor import Program, Supervisor
+from infra.core.error import ForgelineError
+from infra.core.naming import GITLAB_ROOT
+from infra.core.secret import SecretRef
+from infra.core.settings import Settings
+from infra.operations.pipeline_run import PipelineRun, latest
+from pipelines.catalogue import Catalogue, Service
+
+PROBE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStatus:
+    """A server: `process` is what the supervisor says, `detail` says why it is not healthy."""
+
+    name: str
+    healthy: bool
+    process: str
+    version: str
+    url: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceStatus:
+    """A service: `dev` is the version that answers there, None where none does."""
+
+    name: str
+    pipeline: PipelineRun | None
+    dev: str | None
+    dev_url: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Everything at once."""
+
+    servers: tuple[ServerStatus, ...]
+    services: tuple[ServiceStatus, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every server is."""
+        return all(server.healthy for server in self.servers)
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object with `servers` and `services`."""
+        services = [
+            {**vars(service), "pipeline": service.pipeline.as_json() if service.pipeline else None}
+            for service in self.services
+        ]
+        return {"servers": [vars(server) for server in self.servers], "services": services}
+
+
+def status(settings: Settings, catalogue: Catalogue) -> Status:
+    """The present state of the stack. Changes nothing; a server that does not answer is told, not raised."""
+    programs = Supervisor(settings.state).programs()
+    openbao = OpenBao.of(settings)
+    servers = (
+        _server("openbao", programs, settings.openbao_url, lambda: _openbao(openbao)),
+        _server("nexus", programs, settings.nexus_url, lambda: _nexus(settings, openbao)),
+        _server("gitlab", programs, settings.gitlab_url, lambda: _gitlab(settings, openbao)),
+        _server("runner", programs, "", lambda: _runner(settings, openbao)),
+    )
+    gitlab = (
+        gitlab_client(settings, openbao) if all(s.healthy for s in servers if s.name in {"openbao", "gitlab"}) else None
+    )
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        services = tuple(pool.map(lambda service: _service(settings, gitlab, service), catalogue))
+    return Status(servers=servers, services=services)
+
+
+class _UnhealthyError(Exception):
+    """Why a server is not healthy, in a few words."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def _server(name: str, programs: dict[str, Program], url: str, probe: Callable[[], str]) -> ServerStatus:
+    program = programs.get(name)
+    process = f"{program.state.lower()}, pid {program.pid}" if program and program.pid else "not running"
+    try:
+        version = probe()
+    except (_UnhealthyError, ForgelineError, GitlabError, httpx.HTTPError, OSError) as error:
+        reason = error.what if isinstance(error, ForgelineError | _UnhealthyError) else "does not answer"
+        return ServerStatus(name=name, healthy=False, process=process, version="", url=url, detail=reason)
+    return ServerStatus(name=name, healthy=True, process=process, version=version, url=url)
+
+
+def _openbao(openbao: OpenBao) -> str:
+    health = openbao.health()
+    if health is None:
+        raise _UnhealthyError("does not answer")
+    if health.get("sealed", True):
+        raise _UnhealthyError("is sealed")
+    return str(health["version"])
+
+
+def _nexus(settings: Settings, openbao: OpenBao) -> str:
+    client = NexusClient.of(settings, openbao)
+    try:
+        if not client.answers():
+            raise _UnhealthyError("does not answer")
+        if not client.writable():
+            raise _UnhealthyError("is read-only")
+        return client.version()
+    finally:
+        client.close()
+
+
+def gitlab_client(settings: Settings, openbao: OpenBao | None = None) -> GitLab:
+    """GitLab as its administrator. Raises ServerError where OpenBao, which has the token, does not answer."""
+    openbao = openbao or OpenBao.of(settings)
+    return GitLab(settings.gitlab_url, openbao.resolve(SecretRef(GITLAB_ROOT, "token")))
+
+
+def _gitlab(settings: Settings, openbao: OpenBao) -> str:
+    answer = httpx.get(f"{settings.gitlab_url}/-/readiness", timeout=PROBE_SECONDS, trust_env=False)
+    if answer.status_code != 200:
+        raise _UnhealthyError(f"is not ready (HTTP {answer.status_code})")
+    version, revision = gitlab_client(settings, openbao).api.version()
+    return f"{version} ({revision})"
+
+
+def _runner(settings: Settings, openbao: OpenBao) -> str:
+    gitlab = gitlab_client(settings, openbao).api
+    for short in gitlab.runners_all.list(iterator=True):
+        if short.status == "online":
+            return str(gitlab.runners.get(short.id).version)
+    raise _UnhealthyError("GitLab has not heard of it lately")
+
+
+def _service(settings: Settings, gitlab: GitLab | None, service: Service) -> ServiceStatus:
+    url = f"http://{settings.profile.address}:{settings.service_port(service.port, 'dev')}"
+    run, detail = None, ""
+    if gitlab is not None:
+        try:
+            run = latest(gitlab, service)
+        except ForgelineError as error:
+            detail = error.what
+    return ServiceStatus(name=service.name, pipeline=run, dev=_deployed(url), dev_url=url, detail=detail)
+
+
+def _deployed(url: str) -> str | None:
+    try:
+        answer = httpx.get(f"{url}/version", timeout=PROBE_SECONDS, trust_env=False)
+        return str(answer.json()["version"]) if answer.status_code == 200 else None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,37 @@
+"""One changing run at a time."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.core.error import ServerError
+from infra.core.settings import load_settings
+from infra.operations.run_lock import only_run
+
+HOLD = """
+import sys, time, os
+from infra.core.settings import load_settings
+from infra.operations.run_lock import only_run
+with only_run(load_settings(os.environ)):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_told_who_is_at_work_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
+    environ = {**os.environ, "FORGELINE_PROFILE": "lab", "FORGELINE_STATE": str(tmp_path / "state")}
+    settings = load_settings(environ)
+    with subprocess.Popen([sys.executable, "-c", HOLD], env=environ, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ServerError, match=f"process {other.pid}"), only_run(settings):
+            pass
+        other.kill()
+    with only_run(settings):
+        assert stat.S_IMODE(settings.state.stat().st_mode) == 0o700
