@@ -1,0 +1,1 @@
+"""The `forgeline` command: parses, calls, shows. The only place that prints and exits."""

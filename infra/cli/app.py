@@ -1,0 +1,89 @@
+"""What every command is given: settings on demand, where to print, and the one error boundary."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from infra.cli.display import Display
+from infra.core.error import ExitCode, ForgelineError
+from infra.core.settings import Settings, load_settings
+
+
+@dataclass
+class App:
+    """The state of one invocation. `as_json` makes commands print one JSON document on standard output."""
+
+    profile: str | None
+    as_json: bool
+    out: Console = field(default_factory=lambda: _console(sys.stdout.isatty(), stderr=False))
+    err: Console = field(default_factory=lambda: _console(sys.stderr.isatty(), stderr=True))
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the chosen profile; read once, when first needed."""
+        return load_settings(os.environ, profile=self.profile)
+
+    @cached_property
+    def display(self) -> Display:
+        """Where progress goes; silent with `--json`."""
+        return Display(self.err, quiet=self.as_json)
+
+    def print_json(self, data: Any) -> None:
+        """Print `data` as one JSON document."""
+        click.echo(json.dumps(data, indent=2, default=str))
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def run(command: click.Command, argv: list[str]) -> int:
+    """Run the command line and return its exit code; every error is shown here and nowhere else."""
+    try:
+        result = command.main(args=argv, prog_name="forgeline", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+    except ForgelineError as error:
+        show_error(_console(sys.stderr.isatty(), stderr=True), error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`forgeline … | head`): nothing to tell anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FINE
+    except Exception:  # noqa: BLE001 - the boundary: what arrives here is a bug, and is said to be one
+        traceback.print_exc()
+        click.echo("This is a bug in Forgeline. Please report it with the lines above.", err=True)
+        return ExitCode.BUG
+    return result if isinstance(result, int) else ExitCode.FINE
+
+
+def show_error(console: Console, error: ForgelineError) -> None:
+    """Print what is wrong, where, the detail, and how to mend it."""
+    where = f"{escape(error.where)}: " if error.where else ""
+    console.print(f"[bold red]error:[/] {where}{escape(error.what)}", soft_wrap=True)
+    for line in error.detail.splitlines():
+        console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+    if error.fix:
+        console.print(f"[bold]fix:[/] {escape(error.fix)}", soft_wrap=True)
+
+
+def _console(terminal: bool, *, stderr: bool) -> Console:
+    """A console as wide as the terminal; in a file or a job's log, wide enough for every table."""
+    return Console(stderr=stderr, highlight=False, width=None if terminal else 200)
+
+
+def _interrupted() -> int:
+    click.echo("\nStopped. Nothing is lost: the same command goes on from here.", err=True)
+    return ExitCode.INTERRUPTED

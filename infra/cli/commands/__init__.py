@@ -1,0 +1,56 @@
+"""The commands: each is loaded when it is called, so that `--help` and completion are quick."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command is defined, and its line in the list."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "up": Place("stack", "Bring the whole stack up, or finish what an earlier run began."),
+    "preview": Place("stack", "Show what `up` would do, and change nothing."),
+    "status": Place("status", "Show servers, services and their last pipelines."),
+    "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
+    "verify": Place("verify", "Check everything that must be true of the running stack."),
+    "pipelines": Place("pipelines", "Render, check and run the services' pipelines."),
+    "deploy": Place("deploy", "Bring a published version into an environment."),
+    "drift": Place("stack", "Show what was changed on the servers by hand."),
+    "refresh": Place("stack", "Take what the servers have into the state."),
+    "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),
+    "tools": Place("tools", "Get the tools that are missing, and say where each comes from."),
+    "down": Place("stack", "Stop every process, keep the data."),
+    "destroy": Place("stack", "Remove what Forgeline made."),
+    "completion": Place("completion", "Print a completion script for the shell."),
+}
+"""In the order in which `--help` lists them."""
+
+
+class Commands(click.Group):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """The command, loaded now."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{place.module}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """The list for `--help`, without loading any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])

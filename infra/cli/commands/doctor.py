@@ -1,0 +1,39 @@
+"""`forgeline doctor`: what this machine lacks."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from rich.table import Table
+
+from infra.cli.app import App, pass_app
+from infra.core.error import ExitCode
+from infra.operations.doctor import Check, Verdict, examine
+
+MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.MISSING: "[red]✗[/]"}
+
+
+@click.command()
+@pass_app
+def doctor(app: App) -> int:
+    """Say what this machine lacks, and the exact remedy for each.
+
+    Exit code 0 when everything needed is there, 3 when something is missing.
+    """
+    checks = examine(app.settings, os.environ)
+    if app.as_json:
+        app.print_json([check.as_json() for check in checks])
+    else:
+        app.out.print(table(checks))
+    return ExitCode.SERVER_FAILED if any(c.verdict is Verdict.MISSING for c in checks) else ExitCode.FINE
+
+
+def table(checks: list[Check]) -> Table:
+    """The checks as a table, remedies below what they mend."""
+    grid = Table(box=None, show_header=False, padding=(0, 1))
+    for check in checks:
+        grid.add_row(MARKS[check.verdict], check.name, check.found)
+        if check.fix and check.verdict is not Verdict.FINE:
+            grid.add_row("", "", f"[bold]fix:[/] {check.fix}")
+    return grid

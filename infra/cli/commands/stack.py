@@ -1,0 +1,127 @@
+"""`forgeline up`, `preview`, `refresh`, `drift`, `down`, `destroy`: the stack as a whole."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from rich.text import Text
+
+from infra.cli.app import App, pass_app
+from infra.cli.commands.status import server_table, service_table
+from infra.core.error import ExitCode
+from infra.operations.bring_up import Bringing
+from infra.operations.status import status as read_status
+from infra.programs.plan import Op, Plan
+from pipelines.catalogue import load_catalogue
+
+STYLES = {Op.CREATE: "green", Op.UPDATE: "yellow", Op.REPLACE: "magenta", Op.DELETE: "red", Op.FORGET: "dim"}
+
+
+def bringing(app: App) -> Bringing:
+    """The work on this invocation's stack; settings and catalogue are read and checked here, before anything else."""
+    return Bringing(app.settings, load_catalogue(), os.environ, app.display)
+
+
+@click.command()
+@click.option("--refresh", is_flag=True, help="Read every server first, and undo what was changed there by hand.")
+@pass_app
+def up(app: App, refresh: bool) -> None:
+    """Bring the whole stack up, or finish what an earlier run began. Run again, it changes nothing and says so."""
+    work = bringing(app)
+    outcome = work.up(refresh=refresh)
+    if app.as_json:
+        app.print_json(outcome.as_json())
+        return
+    found = read_status(app.settings, work.catalogue)
+    seconds = sum(outcome.phases.values())
+    app.out.print()
+    app.out.print(server_table(found.servers))
+    app.out.print(service_table(found.services))
+    if not outcome.changed:
+        app.out.print(f"Nothing to change. [dim]{seconds:.1f} s[/]")
+        return
+    changes = sum(len(plan.changes) for plan in outcome.plans)
+    app.out.print(f"[green]The stack is up.[/] {changes} resources changed. [dim]{seconds:.1f} s[/]")
+    app.out.print("Next:")
+    for command, what in (
+        ("forgeline pipelines run --all --wait", "run the ten pipelines and follow them"),
+        ("forgeline credentials", "how to sign in"),
+        ("forgeline status", "this table again"),
+        ("make down", "stop everything, keep the data"),
+    ):
+        app.out.print(f"  {command:<40} [dim]{what}[/]")
+
+
+@click.command()
+@pass_app
+def preview(app: App) -> None:
+    """Show what `up` would do, and change nothing."""
+    plans = bringing(app).preview()
+    if app.as_json:
+        app.print_json([vars(change) for plan in plans for change in plan.changes])
+        return
+    print_plans(app, plans, nothing="Nothing to change.")
+
+
+@click.command()
+@pass_app
+def refresh(app: App) -> None:
+    """Take what the servers have into the state, without changing the servers."""
+    plans = bringing(app).refresh()
+    if app.as_json:
+        app.print_json([vars(change) for plan in plans for change in plan.changes])
+        return
+    print_plans(app, plans, nothing="The state is what the servers have.")
+
+
+@click.command()
+@pass_app
+def drift(app: App) -> int:
+    """Show what was changed on the servers by hand. Exit code 1 when there is something."""
+    found = bringing(app).drift()
+    if app.as_json:
+        app.print_json([vars(item) for item in found])
+    else:
+        for item in found:
+            app.out.print(Text(str(item)), soft_wrap=True)
+        app.out.print(
+            f"{len(found)} differences. [bold]fix:[/] forgeline up --refresh"
+            if found
+            else "The servers are as declared."
+        )
+    return ExitCode.FINDINGS if found else ExitCode.FINE
+
+
+@click.command()
+@pass_app
+def down(app: App) -> None:
+    """Stop every process of the stack and keep its data. `up` starts it again."""
+    stopped = bringing(app).down()
+    app.err.print("Everything is stopped; the data is kept." if stopped else "Nothing was running.")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_app
+def destroy(app: App, yes: bool) -> None:
+    """Stop everything and remove what Forgeline made: repositories, artifacts, secrets. Cached tools stay."""
+    state = app.settings.state
+    if not state.is_dir():
+        app.err.print(f"There is nothing at {state}.")
+        return
+    if not yes:
+        click.confirm(f"Remove the stack and all its data in {state}?", abort=True, err=True)
+    bringing(app).destroy()
+    app.err.print(f"Removed. Tools are still cached in {app.settings.cache}.")
+
+
+def print_plans(app: App, plans: list[Plan], *, nothing: str) -> None:
+    """The changes of each stack that has some."""
+    changes = [change for plan in plans for change in plan.changes]
+    for plan in plans:
+        if plan.changes:
+            app.out.print(Text(plan.stack, "bold"))
+        for change in plan.changes:
+            app.out.print(Text.assemble("  ", Text(str(change), STYLES[change.op])), soft_wrap=True)
+    app.out.print(f"{len(changes)} resources would change." if changes else nothing)
