@@ -1,0 +1,71 @@
+"""The servers run, listen where they should and nowhere else, and show no secret to whoever lists processes."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import psutil
+import pytest
+
+from infra.clients.openbao import OpenBao
+from infra.clients.supervisor import State, Supervisor
+from infra.clients.supervisor.daemon import processes
+from infra.core.naming import GITLAB_ROOT, NEXUS_ADMIN
+from infra.core.settings import Settings
+
+SERVERS = ("openbao", "nexus", "gitlab", "runner")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def check_process_runs_under_the_supervisor(name: str, supervisor: Supervisor, host: Any) -> None:
+    program = supervisor.program(name)
+    assert program is not None, f"the supervisor knows no program {name}"
+    assert program.state == State.RUNNING, f"{name} is {program.state}"
+    found = host.process.get(pid=program.pid)
+    assert found.ppid == host.process.get(pid=found.ppid).pid
+
+
+def check_ports_are_open(settings: Settings, host: Any) -> None:
+    ports = settings.profile.ports.model_dump()
+    closed = [f"{name} {port}" for name, port in ports.items() if not _listens(settings.profile.address, port, host)]
+    assert not closed, f"nobody listens on {', '.join(closed)}"
+
+
+def check_ports_are_on_loopback_only(supervisor: Supervisor) -> None:
+    listeners = [
+        (process.name(), connection.laddr.ip, connection.laddr.port)
+        for process in processes(supervisor.place)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listeners, "nothing of this stack listens at all"
+    open_to_others = [f"{name} {ip}:{port}" for name, ip, port in listeners if not _loopback(ip)]
+    assert not open_to_others, f"reachable from elsewhere: {', '.join(open_to_others)}"
+
+
+def check_secrets_are_not_shown_in_the_process_list(supervisor: Supervisor, openbao: OpenBao) -> None:
+    values = {
+        f"{path}#{field}": value.reveal()
+        for path in (GITLAB_ROOT, NEXUS_ADMIN, "platform/runner")
+        for field, value in (openbao.read_kv(path) or {}).items()
+        if field != "username"
+    }
+    assert values, "OpenBao has no credentials of this stack"
+    shown = [
+        f"{name} in process {process.pid} ({process.name()})"
+        for process in processes(supervisor.place)
+        for name, value in values.items()
+        if value in " ".join([*process.cmdline(), *process.environ().values()])
+    ]
+    assert not shown, f"shown to whoever lists processes: {', '.join(shown)}"
+
+
+def _listens(address: str, port: int, host: Any) -> bool:
+    return bool(host.socket(f"tcp://{address}:{port}").is_listening)
+
+
+def _loopback(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

@@ -1,0 +1,67 @@
+"""The stack that the lab tests share: brought up once, its ten pipelines run once, broken by the last test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.clients.gitlab import GitLab
+from infra.clients.nexus import NexusClient
+from infra.clients.openbao import OpenBao
+from infra.operations.status import gitlab_client
+from pipelines.catalogue import load_catalogue
+from tests.trial import Stack
+from tests.trial import stack as new_stack
+
+LAST = "test_verify.py"
+"""What leaves the stack broken."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that break the shared stack come last."""
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A stack after its first `up`, from an empty state folder."""
+    with new_stack() as made:
+        assert made.json("up")["changed"]
+        yield made
+
+
+@pytest.fixture(scope="session")
+def runs(stack: Stack) -> dict[str, Any]:
+    """The ten pipelines that `pipelines run --all --wait` started, by service.
+
+    Those that `up` started are cancelled first: the same jobs twice would only take twice as long.
+    """
+    administrator = gitlab_client(stack.settings)
+    for service in load_catalogue():
+        for pipeline in administrator.project(service.project).pipelines.list(get_all=True):
+            pipeline.cancel()
+    return {run["service"]: run for run in stack.json("pipelines", "run", "--all", "--wait")}
+
+
+@pytest.fixture(scope="session")
+def openbao(stack: Stack) -> Iterator[OpenBao]:
+    """OpenBao, as the operator."""
+    client = OpenBao.of(stack.settings)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def gitlab(stack: Stack, openbao: OpenBao) -> GitLab:
+    """GitLab, as the administrator."""
+    return gitlab_client(stack.settings, openbao)
+
+
+@pytest.fixture(scope="session")
+def nexus(stack: Stack, openbao: OpenBao) -> Iterator[NexusClient]:
+    """Nexus, as the administrator."""
+    client = NexusClient.of(stack.settings, openbao)
+    yield client
+    client.close()
