@@ -1,0 +1,65 @@
+# Thin on purpose: every target is one command. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FORGELINE := $(BIN)/forgeline
+
+.DEFAULT_GOAL := help
+.PHONY: help up status credentials tools down destroy verify test lint format unit lab bench lock
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# The environment is complete only when the stamp is there: a killed install is done again.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@rm -f $@
+	@echo "Installing Forgeline's Python packages into $(VENV) (once, about half a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: $(VENV)/.ready ## bring everything up, or finish what a killed run began
+	@$(FORGELINE) up
+
+status: $(VENV)/.ready ## servers, services and their last pipelines
+	@$(FORGELINE) status
+
+credentials: $(VENV)/.ready ## where the credentials are
+	@$(FORGELINE) credentials
+
+tools: $(VENV)/.ready ## get the tools that are missing (the first time: minutes)
+	@$(FORGELINE) tools
+
+down: $(VENV)/.ready ## stop everything, keep the data
+	@$(FORGELINE) down
+
+destroy: $(VENV)/.ready ## remove what Forgeline made (asks first; YES=1 does not ask)
+	@$(FORGELINE) destroy $(if $(filter 1,$(YES)),--yes)
+
+verify: $(VENV)/.ready ## check the running stack
+	@$(FORGELINE) verify
+
+test: lint unit lab ## everything: lint, types, unit tests, and a real stack on free ports
+
+lint: $(VENV)/.ready ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.ready ## format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: tools ## unit tests, and tests that start one server or tool
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta
+
+lab: tools ## stand a whole stack up in a temporary folder and use it
+	$(BIN)/pytest -v tests/lab
+
+bench: tools ## measure bring-up and keep the figures under tests/benchmarks
+	$(BIN)/python -m tests.benchmarks
+
+lock: ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
