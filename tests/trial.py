@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,22 @@ def stack(environ: Mapping[str, str] = os.environ) -> Iterator[Stack]:
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports of the loopback address that nobody uses now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """TCP ports of the loopback address that nobody uses now.
+
+    Below those that the system hands out itself: a server that starts later would find one of them taken by any
+    connection of that moment. Drawn by chance, for other tests draw at the same time.
+    """
+    listeners: list[socket.socket] = []
     try:
-        return [int(listener.getsockname()[1]) for listener in listeners]
+        for port in random.sample(range(11_000, 19_000), 200):
+            with suppress(OSError):
+                listeners.append(socket.create_server(("127.0.0.1", port)))
+            if len(listeners) == count:
+                return [int(listener.getsockname()[1]) for listener in listeners]
     finally:
         for listener in listeners:
             listener.close()
+    raise AssertionError(f"there are no {count} free ports")
 
 
 def free_offset(ports: list[int]) -> int:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -27,6 +26,7 @@ from infra.core.settings import PROFILES, Profile, Settings
 from infra.operations.deploy import DeployResult, deploy
 from pipelines.artifact import artifact_path
 from pipelines.catalogue import Service, load_catalogue
+from tests.trial import free_ports
 
 CATALOGUE = load_catalogue()
 USERNAME, PASSWORD = "leased-reader", "s3cret-pa55word-of-the-lease"
@@ -100,7 +100,7 @@ class Lab:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.shelf = Shelf()
-        self.service = CATALOGUE.service("fund-valuation").model_copy(update={"port": _free_port()})
+        self.service = CATALOGUE.service("fund-valuation").model_copy(update={"port": free_ports(1)[0]})
         ports = {"gitlab": 18001, "openbao": 18002, "openbao_cluster": 18003, "nexus": self.shelf.port}
         profile = Profile.model_validate({"name": "trial", "ports": ports, "environment_port_offsets": {"dev": 0}})
         self.settings = Settings(
@@ -144,15 +144,6 @@ class Lab:
         self.supervisor.wait(timeout=20)
         self.shelf.server.shutdown()
         self.shelf.server.server_close()
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
-        if port >= 1024:
-            return port
 
 
 @pytest.fixture(scope="module")

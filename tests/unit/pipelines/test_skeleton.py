@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from infra.core.error import BadInputError
 from infra.core.settings import ROOT
 from pipelines.catalogue import Language, load_catalogue
 from pipelines.skeleton import code_owners, go_module, java_package, python_package, render_skeleton
+from tests.trial import free_ports
 
 TEMPLATES = ROOT / "templates" / "services"
 LANGUAGES = [str(language) for language in Language]
@@ -360,8 +360,7 @@ def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     command = build(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    (port,) = free_ports(1)
     environment = {**os.environ, "PORT": str(port), "SERVICE_VERSION": "1.2.3"}
     environment.pop("HOST", None)
     log = tmp_path / "log"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from infra.core.settings import Profile, Settings, load_settings
 from infra.programs.lab import lab_servers
 from infra.provider.connection import Connections
 from infra.toolchain.toolchain import Toolchain
+from tests.trial import free_ports
 
 TOOLS = ("openbao", "nexus", "java", "gitlab-runner", "nexus-secrets", "pulumi")
 
@@ -30,17 +30,6 @@ class Lab:
     connections: Connections
     tools: dict[str, Path]
     written: list[str]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for it in sockets:
-        it.bind(("127.0.0.1", 0))
-    ports = [it.getsockname()[1] for it in sockets]
-    for it in sockets:
-        it.close()
-    return ports
 
 
 @contextmanager

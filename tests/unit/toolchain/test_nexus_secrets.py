@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import secrets
-import socket
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from infra.toolchain.download import file_sha256
 from infra.toolchain.pin import GO_PROGRAMS, load_pins
 from infra.toolchain.source import go_environment
 from infra.toolchain.toolchain import Toolchain
+from tests.trial import free_ports
 
 pytestmark = pytest.mark.servers
 
@@ -114,16 +114,6 @@ def nexus() -> Iterator[tuple[dict[str, str], str]]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -21,6 +20,7 @@ import uvicorn
 from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
+from tests.trial import free_ports
 
 ROOT_TOKEN = "glpat-root-token-of-the-tests"
 ROOT_PASSWORD = "correct horse battery"
@@ -56,9 +56,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One instance for the module; names in it must not clash between tests."""
     data = tmp_path_factory.mktemp("gitlab")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     app = build(Settings(data=data, external_url=url))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))

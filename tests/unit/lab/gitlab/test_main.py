@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import psutil
 import pytest
 
 from infra.lab.gitlab.repository import Repository
+from tests.trial import free_ports
 from tests.unit.lab.gitlab.conftest import ROOT_PASSWORD, ROOT_TOKEN
 
 pytestmark = pytest.mark.servers
@@ -32,9 +32,7 @@ def bootstrap(data: Path, text: str | None = None) -> subprocess.CompletedProces
 
 @contextmanager
 def serving(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "infra.lab.gitlab", "serve", "--data", str(data), "--port", str(port)]
     with ExitStack() as stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 import time
 import zlib
@@ -19,6 +18,7 @@ import uvicorn
 from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
+from tests.trial import free_ports
 
 _NUMBERS = itertools.count(1)
 TOKEN = "glpat-0123456789abcdefghij"
@@ -74,9 +74,7 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One instance for a module's tests; each test makes projects of its own."""
     data: Path = tmp_path_factory.mktemp("gitlab")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     app = build(Settings(data=data / "data", external_url=url))
     runner = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.trial import free_ports
 
 pytestmark = pytest.mark.servers
 
@@ -50,9 +51,7 @@ def test_kill_and_go_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
     answer = f'{{"username": "root", "password": "secret-password", "token": "{TOKEN}"}}'
     subprocess.run([*MODULE, "bootstrap", "--data", str(data)], input=answer, text=True, check=True, timeout=60)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v4", timeout=30) as http:
         call = _caller(http)
         with _served(data, port) as process:
