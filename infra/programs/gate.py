@@ -32,7 +32,8 @@ class Gate:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._failure = ""
+        self.failure = ""
+        """Why it was shut; nothing unless it was."""
 
     def open(self) -> None:
         """Lets everyone through."""
@@ -41,19 +42,19 @@ class Gate:
     def shut(self, reason: str) -> None:
         """Those who wait, and those who come, get a StackError; a gate that is open stays open."""
         if not self._event.is_set():
-            self._failure = reason
+            self.failure = reason
             self._event.set()
 
     @property
     def is_open(self) -> bool:
         """Whether one may go through."""
-        return self._event.is_set() and not self._failure
+        return self._event.is_set() and not self.failure
 
     def wait(self) -> None:
         """Returns when the gate is open. Raises StackError when it was shut."""
         self._event.wait()
-        if self._failure:
-            raise GateShutError(self._failure, fix="mend that first, then run `forgeline up` again")
+        if self.failure:
+            raise GateShutError(self.failure, fix="mend that first, then run `forgeline up` again")
 
 
 class Gates:
@@ -85,6 +86,11 @@ class Gates:
             return pulumi.Output.from_input(value)
         waiting: pulumi.Output[None] = pulumi.Output.from_input(asyncio.to_thread(gate.wait))
         return waiting.apply(lambda _: value)
+
+    @property
+    def failure(self) -> str:
+        """Why a gate was shut; nothing while all of them are open or may still open."""
+        return next((gate.failure for gate in self._gates.values() if gate.failure), "")
 
     def shut(self, reason: str) -> None:
         """Shuts every gate that is not open yet."""

@@ -169,7 +169,12 @@ class Session:
         try:
             plan = self._begun(stack, lambda it: self.engine().up(it, refresh=refresh))
         except ForgelineError as error:
-            self._progress.failed(stack.name, error.what)
+            # Of a program that ended at a gate the engine only tells that it failed.
+            reason = stack.gates.failure
+            at_gate = GateShutError(reason, where=stack.name) if reason and reason in str(error) else None
+            self._progress.failed(stack.name, at_gate.what if at_gate else error.what)
+            if at_gate:
+                raise at_gate from error
             raise
         self._ledger.complete(stack)
         self._progress.done(stack.name, f"{len(plan.changes)} changed" if plan.changes else "nothing to change")

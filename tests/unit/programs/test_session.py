@@ -14,7 +14,7 @@ import pytest
 from infra.core.error import StackError
 from infra.core.progress import Silent
 from infra.core.secret import SecretRef
-from infra.programs.gate import Gates
+from infra.programs.gate import ARTIFACTS, Gates
 from infra.programs.plan import Op
 from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
@@ -125,6 +125,28 @@ def test_a_failure_names_the_resource_and_leaves_the_rest(session: Session, lab:
     assert caught.value.where == "service-x: forgeline:gitlab:Project lost"
     assert "there is no group 'no-such-group'" in caught.value.what
     assert caught.value.fix == "declare the group first"
+
+
+def test_what_only_waited_for_a_failed_platform_is_not_blamed(session: Session, lab: Any) -> None:
+    def platform(_gates: Gates) -> None:
+        from infra.provider.resource import gitlab
+
+        gitlab.Project("lost", path="no-such-group/app")
+
+    def service(gates: Gates) -> None:
+        from infra.provider.resource import gitlab
+
+        gitlab.Group("g", path=gates.hold(ARTIFACTS, "sessions"))
+
+    with pytest.raises(StackError) as caught:
+        session.apply(
+            [
+                Stack(name="platform", layer=Layer.PLATFORM, inputs={}, program=platform),
+                Stack(name="service-x", layer=Layer.SERVICE, inputs={}, program=service),
+            ]
+        )
+    assert "there is no group 'no-such-group'" in caught.value.what
+    assert "service-x" not in str(caught.value)
 
 
 def test_a_bad_value_is_refused_before_anything_is_touched(session: Session, lab: Any) -> None:
