@@ -11,7 +11,7 @@ INSIDE = {
     "infra.core": set(),
     "infra.toolchain": {"infra.core"},
     "infra.clients": {"infra.core"},
-    "infra.lab.gitlab": {"infra.core"},
+    "infra.lab.gitlab": {"infra.core", "pipelines.language"},
     "infra.lab": {"infra.core", "infra.clients", "infra.toolchain"},
     "infra.provider": {"infra.core", "infra.clients"},
     "infra.components": {"infra.core", "infra.provider"},
@@ -22,7 +22,8 @@ INSIDE = {
         "infra.core", "infra.toolchain", "infra.clients", "infra.provider", "infra.programs", "pipelines",
     },
     "infra.cli": {"infra.core", "infra.clients", "infra.operations", "infra.programs", "pipelines"},
-    "pipelines": {"infra.core"},
+    "pipelines": {"infra.core", "pipelines.language"},
+    "pipelines.language": {"infra.core"},
 }  # fmt: skip
 """What each package may import of the project, beside itself."""
 

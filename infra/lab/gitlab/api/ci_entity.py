@@ -10,8 +10,6 @@ from sqlalchemy.orm import Session
 from infra.lab.gitlab.api.project_entity import show_basic
 from infra.lab.gitlab.api.runner_entity import show_manager, show_runner
 from infra.lab.gitlab.api.user import basic, show_user
-from infra.lab.gitlab.ci.graph import has_warnings
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.artifact import ARCHIVE, artifacts_of
 from infra.lab.gitlab.pipelines.service import CiService
@@ -22,6 +20,8 @@ from infra.lab.gitlab.store.environment import Deployment, Environment, last_dep
 from infra.lab.gitlab.store.job import Job, latest_jobs
 from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.runner import Runner, RunnerManager
+from pipelines.language.graph import has_warnings
+from pipelines.language.model import Status
 
 _TEXTS = {
     # Gitlab::Ci::Status::*: text, label

@@ -12,7 +12,6 @@ from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_foun
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import boolean, moment, string
 from infra.lab.gitlab.api.route import Answer, Request, Route, delete, get, post, put
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.environment import (
@@ -22,6 +21,7 @@ from infra.lab.gitlab.store.environment import (
     last_deployment,
     next_deployment_iid,
 )
+from pipelines.language.model import Status
 
 _ORDERS = ("id", "iid", "created_at", "updated_at", "finished_at")
 _STATUSES = ("created", "running", "success", "failed", "canceled", "skipped", "blocked")

@@ -10,7 +10,6 @@ from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_foun
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, string
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, delete, get, post, put
-from infra.lab.gitlab.ci.slug import environment_slug
 from infra.lab.gitlab.pipelines.attempt import play, retry
 from infra.lab.gitlab.pipelines.deployment import stop_job
 from infra.lab.gitlab.store.base import now
@@ -24,6 +23,7 @@ from infra.lab.gitlab.store.environment import (
     guess_tier,
 )
 from infra.lab.gitlab.store.project import Project
+from pipelines.language.slug import environment_slug
 
 _SHORTEST_SEARCH = 3
 _STATES = tuple(state.value for state in EnvironmentState)

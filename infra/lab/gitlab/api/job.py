@@ -12,7 +12,6 @@ from infra.lab.gitlab.api.error import bad_request, forbidden, not_found
 from infra.lab.gitlab.api.parameter import array, boolean, hashes, string
 from infra.lab.gitlab.api.pipeline import STATUSES, list_jobs, readable_project
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, get, post
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.pipelines.artifact import delete_files, forget
 from infra.lab.gitlab.pipelines.attempt import play, retry
 from infra.lab.gitlab.pipelines.permission import may_run
@@ -21,6 +20,7 @@ from infra.lab.gitlab.pipelines.transition import cancel
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import CANCELABLE, Job
 from infra.lab.gitlab.store.project import Project
+from pipelines.language.model import Status
 
 
 def find_job(request: Request, project: Project) -> Job:

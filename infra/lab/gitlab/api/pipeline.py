@@ -14,7 +14,6 @@ from infra.lab.gitlab.api.error import forbidden, message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import anything, array, boolean, hash_of, hashes, moment, string
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, Transaction, delete, get, post, put
-from infra.lab.gitlab.ci.model import PipelineSource, Status
 from infra.lab.gitlab.pipelines.artifact import delete_files, forget
 from infra.lab.gitlab.pipelines.attempt import retry_pipeline
 from infra.lab.gitlab.pipelines.creation import PipelineRefusedError, PipelineRequest, create_pipeline
@@ -28,6 +27,7 @@ from infra.lab.gitlab.store.namespace import Visibility
 from infra.lab.gitlab.store.pipeline import FINISHED, Pipeline
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.user import User
+from pipelines.language.model import PipelineSource, Status
 
 STATUSES = tuple(status.value for status in Status)
 _ALL_STATUSES = (*STATUSES, "waiting_for_callback")

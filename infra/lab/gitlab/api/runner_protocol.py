@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from infra.lab.gitlab.api.error import ApiError, bad_request, forbidden, message, not_found
 from infra.lab.gitlab.api.parameter import anything, boolean, hash_of, integer, string
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Route, Transaction, delete, patch, post, put
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.closing import JobReport, close_job, note_contact
 from infra.lab.gitlab.pipelines.contact import (
@@ -36,6 +35,7 @@ from infra.lab.gitlab.pipelines.trace import RangeMismatchError, TraceTooLargeEr
 from infra.lab.gitlab.store.job import WITH_RUNNER, Job
 from infra.lab.gitlab.store.runner import PREFIX, Runner
 from infra.lab.gitlab.store.token import digest_of, new_token
+from pipelines.language.model import Status
 
 UPDATE_INTERVAL = 3
 """Seconds between a runner's updates. GitLab says 3 while somebody watches and 60 else; here somebody mostly does."""

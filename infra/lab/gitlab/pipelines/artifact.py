@@ -10,8 +10,6 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci import duration
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.artifact_file import LIMIT_BYTES, ArtifactDraft, safe_filename
 from infra.lab.gitlab.pipelines.report import ReportError, dotenv, unpacked
@@ -21,6 +19,8 @@ from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import WITH_RUNNER, Job
 from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.project import Project
+from pipelines.language import duration
+from pipelines.language.model import Status
 
 ARCHIVE, DOTENV = "archive", "dotenv"
 DEFAULT_LIFETIME = timedelta(days=30)

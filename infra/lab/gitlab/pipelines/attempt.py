@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import JobSpec, Status
 from infra.lab.gitlab.pipelines.transition import enqueue, process
 from infra.lab.gitlab.store.job import Job, latest_jobs
 from infra.lab.gitlab.store.pipeline import Pipeline
+from pipelines.language.model import JobSpec, Status
 
 _ALWAYS = "always"
 

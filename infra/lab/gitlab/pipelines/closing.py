@@ -8,9 +8,6 @@ from typing import Self
 
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.error import ConfigError
-from infra.lab.gitlab.ci.model import Status
-from infra.lab.gitlab.ci.variable import expand, job_variables, mapping
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.completion import finish
 from infra.lab.gitlab.pipelines.context import job_context
@@ -21,6 +18,9 @@ from infra.lab.gitlab.pipelines.service import CiService
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.environment import Environment
 from infra.lab.gitlab.store.job import WITH_RUNNER, Job
+from pipelines.language.error import ConfigError
+from pipelines.language.model import Status
+from pipelines.language.variable import expand, job_variables, mapping
 
 _NOTED_EVERY = timedelta(seconds=15)
 

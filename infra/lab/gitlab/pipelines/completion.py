@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.pipelines.attempt import retry_by_itself
 from infra.lab.gitlab.pipelines.transition import cancel_jobs, end, process
 from infra.lab.gitlab.store.job import CANCELABLE, Job, latest_jobs
+from pipelines.language.model import Status
 
 
 def finish(

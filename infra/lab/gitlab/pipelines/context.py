@@ -10,11 +10,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import Context, PipelineSource, RefType, Variable
 from infra.lab.gitlab.pipelines.predefined import user_variables
 from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.variable import Variable as StoredVariable
+from pipelines.language.model import Context, PipelineSource, RefType, Variable
 
 _VARIABLES = TypeAdapter(tuple[Variable, ...])
 

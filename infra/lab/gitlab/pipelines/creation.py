@@ -16,9 +16,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity
-from infra.lab.gitlab.ci.compiler import compile_pipeline
-from infra.lab.gitlab.ci.error import ConfigError
-from infra.lab.gitlab.ci.model import ConfigSource, Context, JobSpec, PipelineSource, PipelineSpec, RefType, Status
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.git_object import Commit
 from infra.lab.gitlab.instance import Instance
@@ -41,6 +38,9 @@ from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.pipeline import Pipeline, next_pipeline_iid
 from infra.lab.gitlab.store.project import Project
+from pipelines.language.compiler import compile_pipeline
+from pipelines.language.error import ConfigError
+from pipelines.language.model import ConfigSource, Context, JobSpec, PipelineSource, PipelineSpec, RefType, Status
 
 _SKIP = re.compile(r"\[(?:ci[ _-]skip|skip[ _-]ci)\]", re.IGNORECASE)
 

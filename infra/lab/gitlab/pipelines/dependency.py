@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import JobSpec, Variable
 from infra.lab.gitlab.pipelines.payload import Dependency
 from infra.lab.gitlab.pipelines.token import JobTokens
 from infra.lab.gitlab.store.artifact import Artifact
 from infra.lab.gitlab.store.job import Job, latest_jobs
+from pipelines.language.model import JobSpec, Variable
 
 ARCHIVE = "archive"
 

@@ -7,8 +7,6 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci import duration
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.environment import (
     Deployment,
@@ -19,6 +17,8 @@ from infra.lab.gitlab.store.environment import (
     next_deployment_iid,
 )
 from infra.lab.gitlab.store.job import Job, latest_jobs
+from pipelines.language import duration
+from pipelines.language.model import Status
 
 START = "start"
 STOP = "stop"

@@ -11,9 +11,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity, project_role
-from infra.lab.gitlab.ci.error import ConfigError
-from infra.lab.gitlab.ci.model import JobSpec, Status, Variable
-from infra.lab.gitlab.ci.variable import expand, job_variables, mapping
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.oidc import JobIdentity
 from infra.lab.gitlab.pipelines.completion import finish
@@ -36,6 +33,9 @@ from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.environment import Environment
 from infra.lab.gitlab.store.job import Job, latest_jobs
 from infra.lab.gitlab.store.runner import Runner, RunnerManager
+from pipelines.language.error import ConfigError
+from pipelines.language.model import JobSpec, Status, Variable
+from pipelines.language.variable import expand, job_variables, mapping
 
 _TOKEN_GRACE_SECONDS = 300
 _LOG = logging.getLogger(__name__)

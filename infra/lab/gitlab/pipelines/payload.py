@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from infra.lab.gitlab.ci.model import Artifacts, Cache, Image, JobSpec, Variable
 from infra.lab.gitlab.pipelines.failure import FailureReason
 from infra.lab.gitlab.pipelines.token import PREFIX
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.runner import Runner, RunnerType
+from pipelines.language.model import Artifacts, Cache, Image, JobSpec, Variable
 
 _GZIP, _RAW = "gzip", "raw"
 _REPORT_FILES = {

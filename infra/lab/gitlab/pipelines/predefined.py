@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from infra.lab.gitlab.ci.model import Variable
-from infra.lab.gitlab.ci.slug import slug
 from infra.lab.gitlab.instance import REVISION, VERSION
 from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.runner import Runner, RunnerManager
 from infra.lab.gitlab.store.user import User
+from pipelines.language.model import Variable
+from pipelines.language.slug import slug
 
 _MESSAGE_LIMIT_BYTES = 100_000
 

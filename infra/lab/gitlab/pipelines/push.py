@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterable
 
 from infra.lab.gitlab.access import Identity
-from infra.lab.gitlab.ci.model import PipelineSource
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.instance import Instance, Push
 from infra.lab.gitlab.pipelines.creation import PipelineRefusedError, PipelineRequest, create_pipeline
 from infra.lab.gitlab.store.user import User
+from pipelines.language.model import PipelineSource
 
 _BRANCH, _TAG = "refs/heads/", "refs/tags/"
 _LOG = logging.getLogger(__name__)

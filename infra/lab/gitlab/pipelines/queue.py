@@ -13,12 +13,12 @@ import uuid
 from sqlalchemy import ColumnElement, and_, event, false, or_, select, update
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.namespace import descendants, find_namespace
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.runner import AccessLevel, Runner, RunnerManager, RunnerProject, RunnerType
+from pipelines.language.model import Status
 
 _CHANGED = "ci_queue_changed"
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from infra.lab.gitlab import access
 from infra.lab.gitlab.access import Identity
-from infra.lab.gitlab.ci.model import ConfigSource, IncludeRef, Missing, MissingFileError
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.project import Project, find_project
+from pipelines.language.model import ConfigSource, IncludeRef, Missing, MissingFileError
 
 DEFAULT_PATH = ".gitlab-ci.yml"
 _REMOTE = re.compile(r"(?P<path>[^@]+)@(?P<project>[^@:]+/[^@:]+)(?::(?P<ref>[^@]+))?")

@@ -10,13 +10,13 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.graph import JobState, advance, composite_status
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.pipelines import queue
 from infra.lab.gitlab.pipelines.deployment import end_deployment
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import CANCELABLE, WITH_RUNNER, Job, latest_jobs
 from infra.lab.gitlab.store.pipeline import FINISHED, Pipeline
+from pipelines.language.graph import JobState, advance, composite_status
+from pipelines.language.model import Status
 
 _HOLDS_RESOURCE = (Status.PENDING, Status.PREPARING, Status.RUNNING, Status.CANCELING)
 _STARTED = frozenset({Status.RUNNING, Status.CANCELING, Status.SUCCESS, Status.FAILED, Status.CANCELED})

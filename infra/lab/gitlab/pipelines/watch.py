@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.artifact import expire
 from infra.lab.gitlab.pipelines.completion import finish
@@ -19,6 +18,7 @@ from infra.lab.gitlab.pipelines.service import CiService
 from infra.lab.gitlab.pipelines.transition import enqueue, process
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import WITH_RUNNER, Job
+from pipelines.language.model import Status
 
 TICK_SECONDS = 1.0
 SILENCE = timedelta(minutes=5)

@@ -9,10 +9,10 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from infra.lab.gitlab.ci.slug import environment_slug
 from infra.lab.gitlab.store.base import Base, Identified, now
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.user import User
+from pipelines.language.slug import environment_slug
 
 NAME_LIMIT = 255
 NAME = re.compile(r"[A-Za-z0-9_${} /.-]+")

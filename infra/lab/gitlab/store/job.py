@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import JSON, ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from infra.lab.gitlab.ci.model import JobSpec, Status
 from infra.lab.gitlab.store.base import Base, Identified, now
 from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.user import User
+from pipelines.language.model import JobSpec, Status
 
 WITH_RUNNER = frozenset({Status.RUNNING, Status.CANCELING})
 """Statuses in which a runner works on the job."""

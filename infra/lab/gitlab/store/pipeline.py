@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from infra.lab.gitlab.ci.model import Status
 from infra.lab.gitlab.store.base import Base, Identified, now
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.user import User
+from pipelines.language.model import Status
 
 FINISHED = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELED, Status.SKIPPED})
 """Statuses of a pipeline in which nothing happens any more."""

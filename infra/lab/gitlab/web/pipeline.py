@@ -10,7 +10,6 @@ from starlette.responses import RedirectResponse, Response
 
 from infra.lab.gitlab.access import Role
 from infra.lab.gitlab.api.error import bad_request, forbidden, not_found
-from infra.lab.gitlab.ci.graph import composite_status
 from infra.lab.gitlab.pipelines.attempt import retry_pipeline
 from infra.lab.gitlab.pipelines.permission import may_run
 from infra.lab.gitlab.pipelines.transition import cancel_pipeline, states_of
@@ -18,6 +17,7 @@ from infra.lab.gitlab.store.job import Job, latest_jobs
 from infra.lab.gitlab.store.namespace import Visibility
 from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.web.visit import Page, Visit
+from pipelines.language.graph import composite_status
 
 PAGE_SIZE = 50
 REFRESH_SECONDS = 4
