@@ -191,8 +191,10 @@ class Session:
         if not items:
             return []
         with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="stack") as pool:
-            futures = [pool.submit(work, item) for item in items]
+            futures: list[Future[Plan]] = []
             try:
+                # Ctrl-C may come as soon as the first of them is at work.
+                futures += [pool.submit(work, item) for item in items]
                 _wait(futures)
             except BaseException:
                 for future in futures:

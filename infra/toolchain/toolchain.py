@@ -159,11 +159,13 @@ class Toolchain:
 
     def _install_all(self, names: list[str]) -> None:
         with ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="tool") as pool:
-            futures: list[Future[InstalledTool]] = [pool.submit(self._one, name) for name in names]
+            futures: list[Future[InstalledTool]] = []
             try:
+                # Ctrl-C may come as soon as the first of them is at work.
+                futures += [pool.submit(self._one, name) for name in names]
                 wait(futures, return_when=FIRST_EXCEPTION)
             finally:
-                if not all(future.done() and future.exception() is None for future in futures):
+                if len(futures) < len(names) or not all(f.done() and f.exception() is None for f in futures):
                     self._commands.stop()
         failures = [error for future in futures if (error := future.exception()) is not None]
         told = [error for error in failures if not isinstance(error, StoppedError)] or failures

@@ -216,7 +216,7 @@ def go_pins():
 def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(tmp_path):
     path = fake_go(tmp_path, 'sleep 1; mkdir -p "$(dirname $OUT)"; echo built > $OUT')
     runs = [run(tmp_path, go_pins(), PATH=path) for _ in range(2)]
-    outputs = [process.communicate(timeout=30)[0] for process in runs]
+    outputs = [process.communicate(timeout=120)[0] for process in runs]
     assert [process.returncode for process in runs] == [0, 0], outputs
     assert (tmp_path / "builds").read_text() == "x\n"
     assert sum("waiting for another run" in output for output in outputs) == 1
@@ -224,7 +224,7 @@ def test_two_runs_at_once_build_once_and_the_second_says_that_it_waits(tmp_path)
 
 
 def until(condition):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -240,7 +240,7 @@ def test_an_end_half_way_leaves_nothing_that_is_used(tmp_path, number):
     until((tmp_path / "pid").exists)
     child = psutil.Process(int((tmp_path / "pid").read_text()))
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     if number == signal.SIGINT:
         until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
         assert process.returncode == -signal.SIGINT
@@ -252,7 +252,7 @@ def test_an_end_half_way_leaves_nothing_that_is_used(tmp_path, number):
     (tmp_path / "fake").rmdir()
     path = fake_go(tmp_path, 'mkdir -p "$(dirname $OUT)"; echo whole > $OUT')
     process = run(tmp_path, go_pins(), PATH=path)
-    assert process.communicate(timeout=30)[0].endswith("done 1.0, built from Go packages\n")
+    assert process.communicate(timeout=120)[0].endswith("done 1.0, built from Go packages\n")
     tool = Toolchain(cache=tmp_path / "cache", environ=environ, pins=go_pins()).find("tool")
     assert tool is not None
     assert tool.path.read_text() == "whole\n"
@@ -275,4 +275,4 @@ def test_the_first_failure_ends_the_other_installations(tmp_path, site, good):
     start = time.monotonic()
     with pytest.raises(ToolError, match="other 2 can't be had"):
         Toolchain(cache=tmp_path / "cache", environ={"PATH": path}, pins=both).ensure(["tool", "other"])
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
