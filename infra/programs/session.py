@@ -194,7 +194,8 @@ class Session:
             futures: list[Future[Plan]] = []
             try:
                 # Ctrl-C may come as soon as the first of them is at work.
-                futures += [pool.submit(work, item) for item in items]
+                for item in items:
+                    futures.append(pool.submit(work, item))
                 _wait(futures)
             except BaseException:
                 for future in futures:

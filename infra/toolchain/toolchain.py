@@ -162,7 +162,8 @@ class Toolchain:
             futures: list[Future[InstalledTool]] = []
             try:
                 # Ctrl-C may come as soon as the first of them is at work.
-                futures += [pool.submit(self._one, name) for name in names]
+                for name in names:
+                    futures.append(pool.submit(self._one, name))
                 wait(futures, return_when=FIRST_EXCEPTION)
             finally:
                 if len(futures) < len(names) or not all(f.done() and f.exception() is None for f in futures):
