@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import click
@@ -37,6 +39,15 @@ class App:
     def display(self) -> Display:
         """Where progress goes; silent with `--json`."""
         return Display(self.err, quiet=self.as_json)
+
+    @property
+    def program(self) -> str:
+        """What to type to run this program from here: its name where the PATH has it, else its path."""
+        if shutil.which("forgeline"):
+            return "forgeline"
+        program = Path(sys.executable).with_name("forgeline")
+        here = Path.cwd()
+        return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
 
     def print_json(self, data: Any) -> None:
         """Print `data` as one JSON document."""

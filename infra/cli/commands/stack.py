@@ -44,13 +44,14 @@ def up(app: App, refresh: bool) -> None:
     changes = sum(len(plan.changes) for plan in outcome.plans)
     app.out.print(f"[green]The stack is up.[/] {changes} resources changed. [dim]{seconds:.1f} s[/]")
     app.out.print("Next:")
+    program = app.program
     for command, what in (
-        ("forgeline pipelines run --all --wait", "run the ten pipelines and follow them"),
-        ("forgeline credentials", "how to sign in"),
-        ("forgeline status", "this table again"),
-        ("make down", "stop everything, keep the data"),
+        (f"{program} pipelines run --all --wait", "run the ten pipelines and follow them"),
+        (f"{program} credentials", "how to sign in"),
+        (f"{program} status", "this table again"),
+        (f"{program} down", "stop everything, keep the data"),
     ):
-        app.out.print(f"  {command:<40} [dim]{what}[/]")
+        app.out.print(f"  {command:<{len(program) + 32}} [dim]{what}[/]", soft_wrap=True)
 
 
 @click.command()

@@ -76,8 +76,13 @@ def service_table(services: tuple[ServiceStatus, ...]) -> RenderableType:
     return table
 
 
+FLEXIBLE = {"health", "version", "process", "password kept in"}
+"""Columns that a narrow terminal may break into lines; what people copy stays whole."""
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=column != "health", min_width=8 if column == "health" else None)
+        flexible = column in FLEXIBLE
+        table.add_column(column, no_wrap=not flexible, overflow="fold", min_width=8 if flexible else None)
     return table
