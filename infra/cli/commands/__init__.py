@@ -26,6 +26,7 @@ COMMANDS = {
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
     "refresh": Place("stack", "Take what the servers have into the state."),
+    "pulumi": Place("pulumi", "Run the plain Pulumi command on the stacks."),
     "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),
     "tools": Place("tools", "Get the tools that are missing, and say where each comes from."),
     "down": Place("stack", "Stop every process, keep the data."),
