@@ -76,7 +76,8 @@ def _values(service: Service, context: Context) -> dict[str, Any]:
     environments = [str(environment) for environment in service.environments]
     return {
         "service": {
-            **service.model_dump(mode="json"),
+            # Which release it is on says nothing about what is rendered: a roll-out changes no file.
+            **service.model_dump(mode="json", exclude={"pipeline", "canary", "hold"}),
             "project": service.project,
             "coverage_floor": service.coverage_floor,
         },

@@ -10,7 +10,7 @@ import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -19,6 +19,10 @@ from rich.markup import escape
 from infra.cli.display import Display
 from infra.core.error import ExitCode, ForgelineError
 from infra.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipelines.catalogue import Catalogue
+    from pipelines.template import Templates
 
 
 @dataclass
@@ -34,6 +38,20 @@ class App:
     def settings(self) -> Settings:
         """The settings of the chosen profile; read once, when first needed."""
         return load_settings(os.environ, profile=self.profile)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the settings name; read once, when first needed."""
+        from pipelines.catalogue import Catalogue
+
+        return Catalogue.of(self.settings)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The pipelines' templates that the settings name."""
+        from pipelines.template import Templates
+
+        return Templates(self.settings.templates)
 
     @cached_property
     def display(self) -> Display:

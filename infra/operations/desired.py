@@ -38,7 +38,7 @@ def stacks(
             foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
         ),
         platform.stack(_platform(settings, catalogue, tools[PLUGIN].path, environ)),
-        *(service.stack(_service(settings, catalogue, entry)) for entry in catalogue),
+        *(service.stack(_service(settings, entry)) for entry in catalogue),
     ]
 
 
@@ -54,11 +54,11 @@ def _platform(settings: Settings, catalogue: Catalogue, plugin: Path, environ: M
     )
 
 
-def _service(settings: Settings, catalogue: Catalogue, entry: Service) -> service.Service:
+def _service(settings: Settings, entry: Service) -> service.Service:
     return service.Service(
         name=entry.name,
         description=entry.description,
-        pipeline_version=catalogue.pipeline_version(entry),
+        pipeline_version=entry.pipeline,
         openbao_url=settings.openbao_url,
         seed=render_skeleton(entry),
         environments=tuple(str(environment) for environment in entry.environments),

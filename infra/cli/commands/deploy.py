@@ -9,7 +9,6 @@ import click
 from infra.cli.app import App, pass_app
 from infra.cli.commands.pipelines import SERVICE
 from infra.operations.deploy import deploy as run_deploy
-from pipelines.catalogue import load_catalogue
 
 
 @click.command()
@@ -22,7 +21,7 @@ def deploy(app: App, service: str, environment: str, version: str) -> None:
 
     Needs NEXUS_USERNAME and NEXUS_PASSWORD of a reader, which a deploy job gets from OpenBao.
     """
-    chosen = load_catalogue().service(service)
+    chosen = app.catalogue.service(service)
     with app.display.phase(f"Deploy {service} to {environment}") as phase:
         result = run_deploy(app.settings, chosen, environment, version, phase, os.environ)
     if app.as_json:

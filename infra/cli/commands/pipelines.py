@@ -14,7 +14,7 @@ from infra.core.error import BadInputError, ExitCode
 from infra.core.finding import Finding
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
-from pipelines.catalogue import CATALOG, Service, load_catalogue
+from pipelines.catalogue import CATALOG, Service
 from pipelines.check import check_pipelines
 from pipelines.render import Context, render_pipeline, render_release
 
@@ -43,15 +43,15 @@ def pipelines() -> None:
 @pass_app
 def render(app: App, service: str | None, out: Path | None) -> None:
     """Print one service's pipeline, or write all of them into a folder."""
-    catalogue = load_catalogue()
+    catalogue = app.catalogue
     context = Context.of(catalogue, app.settings)
     if service is not None:
-        click.echo(render_pipeline(catalogue.service(service), context), nl=False)
+        click.echo(render_pipeline(catalogue.service(service), context, app.templates), nl=False)
         return
     if out is None:
         raise BadInputError("nothing says what to render", fix="name a service, or give --out FOLDER for all of them")
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in render_release(catalogue, context).items():
+    for name, text in render_release(catalogue, context, app.templates).items():
         (out / name).write_text(text, encoding="utf-8")
     app.err.print(f"{len(catalogue)} pipelines of release {catalogue.release} are in {out}.")
 
@@ -64,8 +64,8 @@ def check(app: App, files: tuple[Path, ...]) -> int:
     if files:
         texts = {str(path): path.read_text(encoding="utf-8", errors="replace") for path in files}
     else:
-        catalogue = load_catalogue()
-        rendered = render_release(catalogue, Context.of(catalogue, app.settings))
+        catalogue = app.catalogue
+        rendered = render_release(catalogue, Context.of(catalogue, app.settings), app.templates)
         texts = {name: text for name, text in rendered.items() if name.endswith(".yml")}
     findings = check_pipelines(texts)
     show_findings(app, findings, f"{len(texts)} pipelines, nothing found.")
@@ -81,7 +81,7 @@ def check(app: App, files: tuple[Path, ...]) -> int:
 @pass_app
 def run(app: App, services: tuple[str, ...], everything: bool, ref: str, wait: bool, timeout: int) -> int:
     """Start pipelines, and with --wait follow them live."""
-    catalogue = load_catalogue()
+    catalogue = app.catalogue
     if everything == bool(services):
         raise BadInputError("nothing says what to run", fix="name services, or give --all")
     chosen = list(catalogue) if everything else [catalogue.service(name) for name in services]

@@ -13,14 +13,13 @@ from infra.core.error import ExitCode
 from infra.operations.bring_up import Bringing
 from infra.operations.status import status as read_status
 from infra.programs.plan import Op, Plan
-from pipelines.catalogue import load_catalogue
 
 STYLES = {Op.CREATE: "green", Op.UPDATE: "yellow", Op.REPLACE: "magenta", Op.DELETE: "red", Op.FORGET: "dim"}
 
 
 def bringing(app: App) -> Bringing:
     """The work on this invocation's stack; settings and catalogue are read and checked here, before anything else."""
-    return Bringing(app.settings, load_catalogue(), os.environ, app.display)
+    return Bringing(app.settings, app.catalogue, os.environ, app.display)
 
 
 @click.command()

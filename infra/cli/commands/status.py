@@ -13,7 +13,6 @@ from infra.operations.credential import credentials as all_credentials
 from infra.operations.credential import password
 from infra.operations.status import ServerStatus, ServiceStatus
 from infra.operations.status import status as read_status
-from pipelines.catalogue import load_catalogue
 
 STATUS_STYLES = {"success": "green", "failed": "red", "running": "cyan", "canceled": "yellow"}
 
@@ -25,7 +24,7 @@ def status(app: App) -> int:
 
     Exit code 0 when every server is healthy, 3 otherwise.
     """
-    found = read_status(app.settings, load_catalogue())
+    found = read_status(app.settings, app.catalogue)
     if app.as_json:
         app.print_json(found.as_json())
     else:

@@ -22,6 +22,7 @@ GOOD = {
     "port": "8101",
     "dependencies": "[]",
     "environments": "[dev]",
+    "pipeline": "v1.2.3",
 }
 
 
@@ -66,11 +67,13 @@ def test_the_ten_services_load() -> None:
     assert catalogue.service("settlement").project == "trading/settlement"
 
 
-def test_a_service_uses_the_release_unless_it_stays_on_its_own(folder: Folder) -> None:
-    folder.add("quotes")
-    folder.add("orders", port="8102", pipeline="v1.0.0", tier="normal")
+def test_a_service_is_on_the_release_that_its_file_names(folder: Folder) -> None:
+    folder.add("quotes", pipeline="v1.0.0", canary="true", hold="{reason: waits for Java 21}")
     catalogue = load_catalogue(folder.path, release=folder.release)
-    assert {s.name: catalogue.pipeline_version(s) for s in catalogue} == {"orders": "v1.0.0", "quotes": "v1.2.3"}
+    service = catalogue.service("quotes")
+    assert (catalogue.release, service.pipeline, service.canary) == ("v1.2.3", "v1.0.0", True)
+    assert service.hold
+    assert service.hold.reason == "waits for Java 21"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -92,7 +95,7 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
 @pytest.mark.parametrize(
     ("values", "place", "message"),
     [
-        ({"langage": "go"}, "quotes.yaml:10:1", "langage: is not a known key | did you mean 'language'?"),
+        ({"langage": "go"}, "quotes.yaml:11:1", "langage: is not a known key | did you mean 'language'?"),
         ({"tier": None}, "quotes.yaml:1:1", "tier: is missing | "),
         ({"tier": "vital"}, "quotes.yaml:5:1", "tier: Input should be 'core', 'important' or 'normal' | "),
         ({"language_version": "1.26"}, "quotes.yaml:4:1", "language_version: Input should be a valid string | "),
@@ -105,9 +108,12 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
         ({"name": '"quotes\\n"'}, "quotes.yaml:1:1", "name: String should match pattern"),
         ({"name": "orders"}, "quotes.yaml:1:1", "name: is 'orders', not the file's name | rename the file"),
         ({"pipeline": "v1.0"}, "quotes.yaml:10:1", "pipeline: String should match pattern"),
+        ({"pipeline": None}, "quotes.yaml:1:1", "pipeline: is missing | "),
+        ({"hold": "{}"}, "quotes.yaml:11:1", "hold.reason: is missing | "),
+        ({"hold": '{reason: "a\\nb"}'}, "quotes.yaml:11:8", "hold.reason: Value error, must be one line"),
         ({"dependencies": "[ordres]"}, "quotes.yaml:8:16", "dependencies: there is no service 'ordres'"),
         ({"dependencies": "[quotes]"}, "quotes.yaml:8:16", "dependencies: go round in a circle: quotes -> quotes"),
-        ({"overrides": "{allow_failure: true}"}, "quotes.yaml:10:13", "overrides.allow_failure: is not a known key"),
+        ({"overrides": "{allow_failure: true}"}, "quotes.yaml:11:13", "overrides.allow_failure: is not a known key"),
         ({"name": "[quotes"}, "quotes.yaml:2:", "is not valid YAML"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
