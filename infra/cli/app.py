@@ -75,6 +75,17 @@ class App:
 pass_app = click.make_pass_decorator(App)
 
 
+def _set_as_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        context.ensure_object(App).as_json = True
+
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_set_as_json, help="As `forgeline --json`: one JSON document."
+)
+"""For commands whose output is read by programs as often as by people: `--json` may also stand at the end."""
+
+
 def run(command: click.Command, argv: list[str]) -> int:
     """Run the command line and return its exit code; every error is shown here and nowhere else."""
     try:

@@ -22,7 +22,7 @@ COMMANDS = {
     "status": Place("status", "Show servers, services and their last pipelines."),
     "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
     "verify": Place("verify", "Check everything that must be true of the running stack."),
-    "pipelines": Place("pipelines", "Render, check and run the services' pipelines."),
+    "pipelines": Place("pipelines", "Render, check, run, release and roll out pipelines."),
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
     "refresh": Place("stack", "Take what the servers have into the state."),

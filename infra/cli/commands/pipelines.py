@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 from rich.markup import escape
 
 from infra.cli.app import App, pass_app
+from infra.cli.commands.rollout import drift, release, rollout
 from infra.clients.gitlab import GitLab
 from infra.core.error import BadInputError, ExitCode
 from infra.core.finding import Finding
@@ -34,7 +35,11 @@ SERVICE = ServiceName()
 
 @click.group()
 def pipelines() -> None:
-    """Render, check and run the services' pipelines."""
+    """Render, check, run, release and roll out the services' pipelines."""
+
+
+for _command in (release, rollout, drift):
+    pipelines.add_command(_command)
 
 
 @pipelines.command()
