@@ -85,7 +85,7 @@ def version_key(version: str) -> tuple[int, ...]:
 
 def is_version(text: str) -> bool:
     """Whether the text is the name of a release."""
-    return re.match(PIPELINE_VERSION, text) is not None
+    return re.fullmatch(PIPELINE_VERSION.strip("^$"), text) is not None
 
 
 def newest(versions: Collection[str]) -> str | None:

@@ -101,7 +101,7 @@ def plan_rollout(
         raise BadInputError("both waves and services are named", fix="give --wave or --services, not both")
     for wave in waves:
         if wave not in set(Wave):
-            raise BadInputError(f"there is no wave {wave!r}", fix=nearest(wave, Wave))
+            raise BadInputError(f"there is no wave {wave!r}", fix=nearest(wave, map(str, Wave)))
     chosen = [catalogue.service(name) for name in dict.fromkeys(services)] or [
         service for service in catalogue if not waves or wave_of(service) in waves
     ]

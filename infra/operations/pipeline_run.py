@@ -23,7 +23,9 @@ POLL_SECONDS = 1.0
 LOG_LINES = 15
 
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|section_(start|end):[0-9]+:[^\r\n]*\r?")
-"""Colours, and GitLab's marks of foldable sections (https://docs.gitlab.com/ci/jobs/job_logs/)."""
+_STAMP = re.compile(r"^[0-9T:.-]+Z [0-9a-f]{2}[OE]\+? ?", re.MULTILINE)
+"""Of a job's log: colours and marks of foldable sections, and what the runner puts before each line (a time, a stream,
+and `+` where the line goes on). See https://docs.gitlab.com/ci/jobs/job_logs/."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,14 @@ def last_lines(gitlab: GitLab, service: Service, job: Job, count: int = LOG_LINE
     except GitlabError as error:
         raise explain(error, service.project) from error
     text = raw.decode("utf-8", errors="replace") if isinstance(raw, bytes) else str(raw or "")
-    lines = [_TERMINAL.sub("", line).rpartition("\r")[2].rstrip() for line in text.split("\n")]
-    return [line for line in lines if line][-count:]
+    return plain_lines(text)[-count:]
+
+
+def plain_lines(log: str) -> list[str]:
+    """The lines of a job's log that say something, as they read on a terminal, without colours and times."""
+    text = _TERMINAL.sub("", _STAMP.sub("", log))
+    lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    return [line for line in lines if line]
 
 
 def latest(gitlab: GitLab, service: Service) -> PipelineRun | None:

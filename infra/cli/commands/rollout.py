@@ -122,7 +122,7 @@ def _show_release(app: App, plan: ReleasePlan, *, dry_run: bool) -> None:
         now = f"  {change.service} is on {pin} now" if pin else ""
         app.out.print(Text.assemble("  ", str(change), (now, "dim")), soft_wrap=True)
     if not plan.published:
-        app.out.print(f"{len(plan.affected)} of {len(plan.pins)} pipelines are others{since}.")
+        app.out.print(f"{len(plan.affected)} of {len(plan.pins)} services would get another pipeline{since}.")
     _show_changes(app, plan.stack.changes if plan.stack else ())
     if dry_run:
         app.out.print(f"{plan.version} {'is published already' if plan.published else 'would be published'}.")
@@ -144,13 +144,16 @@ def _show_rollout(app: App, result: RolloutResult, *, back: bool) -> None:
     elif not plan.moves:
         app.out.print("Nothing to move.")
     elif result.dry_run:
-        app.out.print(f"{len(plan.moves)} services would be moved.")
+        app.out.print(f"{_services(plan)} would be moved.")
     elif back:
-        app.out.print(f"[green]{len(plan.moves)} services are on the release that they had.[/]")
+        app.out.print(f"[green]{_services(plan)} moved back.[/]")
     else:
-        green = sum(run.green for run in result.runs)
-        app.out.print(f"[green]{len(plan.moves)} services are on {plan.version}[/], {green} pipelines are green.")
+        app.out.print(f"[green]{_services(plan)} moved to {plan.version}[/], every pipeline is green.")
         app.out.print("Next: commit the catalogue files, which pin it now.")
+
+
+def _services(plan: RolloutPlan) -> str:
+    return "1 service" if len(plan.moves) == 1 else f"{len(plan.moves)} services"
 
 
 def _plan_table(plan: RolloutPlan) -> Table:
@@ -175,7 +178,7 @@ def _show_halt(app: App, plan: RolloutPlan, halt: Halt) -> None:
     app.out.print("Next:")
     again = f"forgeline pipelines rollout {plan.version}"
     app.out.print(f"  {again:<50} [dim]try again, once what is wrong with the service is mended[/]")
-    app.out.print(f"  {again + ' --rollback':<50} [dim]return what was moved to the release that it had[/]")
+    app.out.print(f"  {again + ' --rollback':<50} [dim]return what was moved; a mended template is a new release[/]")
 
 
 def _drift_table(found: list[ServiceDrift]) -> Table:
