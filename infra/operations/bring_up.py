@@ -17,6 +17,7 @@ from infra.operations import desired
 from infra.operations.doctor import Check, Verdict, examine, java, may_install
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
+from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
 from infra.operations.run_lock import only_run
 from infra.operations.work import Open, Work
 from infra.programs import platform
@@ -37,6 +38,7 @@ MADE = (
     "supervisor",
     "operations",
     "pulumi",
+    ROLLOUT_RECORD,
     "bootstrap.key",
     "run.lock",
 )
