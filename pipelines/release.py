@@ -109,6 +109,23 @@ def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[FileCh
     return tuple(changes)
 
 
+def same_or_new(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """The files `before`, if they are of the same release as those `after` and differ in headers only; else `after`.
+
+    What changes no pipeline, such as a service's description, takes no new version.
+    """
+    same_release = LOCK in before and _release_of(before[LOCK]) == _release_of(after[LOCK])
+    only_headers = all(change.effect is Effect.HEADER for change in compare(before, after))
+    return dict(before if same_release and only_headers else after)
+
+
+def _release_of(lock: str) -> str | None:
+    try:
+        return Lock.model_validate_json(lock).release
+    except ValidationError:
+        return None
+
+
 def meaning(text: str) -> str:
     """The SHA-256 of what is below the file's header."""
     return hashlib.sha256("".join(_below_header(text)).encode()).hexdigest()
@@ -121,22 +138,22 @@ def origin(text: str) -> Origin | None:
     return Origin(found["templates"], found["inputs"]) if found else None
 
 
-def altered(files: Mapping[str, str], version: str) -> list[str]:
-    """What is wrong with a release's files against their own lock, a line each; nothing where all is as it was made."""
+def altered(files: Mapping[str, str], version: str) -> dict[str, str]:
+    """What is wrong with a release's files against their own lock, by path; nothing where all is as it was made."""
     if LOCK not in files:
-        return [f"{LOCK} is not there"]
+        return {LOCK: "is not there"}
     try:
         lock = Lock.model_validate_json(files[LOCK])
     except ValidationError:
-        return [f"{LOCK} is not a lock"]
-    wrong = [] if lock.release == version else [f"{LOCK} is the lock of {lock.release}"]
+        return {LOCK: "is not a lock"}
+    wrong = {} if lock.release == version else {LOCK: f"is the lock of {lock.release}"}
     for path in sorted({*files, *lock.sha256} - {LOCK}):
         if path not in files:
-            wrong.append(f"{path} is not there")
+            wrong[path] = "is not there"
         elif path not in lock.sha256:
-            wrong.append(f"{path} is not in {LOCK}")
+            wrong[path] = f"is not in {LOCK}"
         elif hashlib.sha256(files[path].encode()).hexdigest() != lock.sha256[path]:
-            wrong.append(f"{path} is not what {LOCK} says")
+            wrong[path] = f"is not what {LOCK} says"
     return wrong
 
 

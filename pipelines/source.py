@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from infra.core.settings import Settings
-from pipelines.catalogue import Catalogue, Service
-from pipelines.render import Context, render_pipeline, render_release
+from pipelines.catalogue import Catalogue
+from pipelines.render import Context, render_release
 from pipelines.template import Templates
 
 
@@ -35,11 +35,5 @@ class Source:
 
         Two releases are compared so: what is left are the differences that are not the version itself.
         """
-        return render_release(self.catalogue, self._as(version), self.templates)
-
-    def file(self, service: Service, version: str) -> str:
-        """The pipeline of one service, as it would be in release `version`."""
-        return render_pipeline(service, self._as(version), self.templates)
-
-    def _as(self, version: str | None) -> Context:
-        return replace(self.context, release=version or self.version)
+        context = replace(self.context, release=version or self.version)
+        return render_release(self.catalogue, context, self.templates)

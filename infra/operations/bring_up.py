@@ -87,7 +87,7 @@ class Bringing(Work):
                 with self.phase("Servers") as opened.current.progress:
                     plans += opened.session.apply([s for s in stacks if s.layer is Layer.FOUNDATION], refresh=refresh)
                 with self.phase("Platform and services") as opened.current.progress:
-                    self._check_release(opened)
+                    self._check_release(opened, stacks)
                     plans += opened.session.apply(
                         [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
                     )
@@ -152,15 +152,16 @@ class Bringing(Work):
         if not Checkpoints(self.settings.data("pulumi")).exists(platform.NAME):
             check_pins(self.settings, self.catalogue, None)
 
-    def _check_release(self, opened: Open) -> None:
+    def _check_release(self, opened: Open, stacks: list[Stack]) -> None:
         """What `forgeline pipelines release` would refuse is refused here too: it is published in the same way."""
 
         def releases() -> GitLabReleases:
             return GitLabReleases(opened.connections.gitlab())
 
         check_pins(self.settings, self.catalogue, releases)
-        source = Source.of(self.settings, self.catalogue)
-        if is_new(self.settings, source):
+        files = next(stack.inputs.pipeline_files for stack in stacks if stack.layer is Layer.PLATFORM)
+        if is_new(self.settings, self.catalogue.release, files):
+            source = Source.of(self.settings, self.catalogue)
             decide(source, releases(), check_pipelines, file=self.settings.release_file)
 
     def _wait_ready(self, tools: Mapping[str, InstalledTool], progress: Progress) -> None:

@@ -10,11 +10,12 @@ from infra.core.settings import Settings
 from infra.programs import foundation, platform, service
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.lab import RUNNER_DESCRIPTION, lab_servers
-from infra.programs.released import released
+from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.catalogue import Catalogue, Service
+from pipelines.release import same_or_new
 from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
 
@@ -48,7 +49,8 @@ def platform_stack(
 ) -> Stack:
     """The platform's stack, which publishes the pipeline release of this checkout and keeps the earlier ones."""
     plugin = tools[PLUGIN].path
-    earlier = released(Checkpoints(settings.data("pulumi")))
+    checkpoints = Checkpoints(settings.data("pulumi"))
+    earlier = released(checkpoints)
     return platform.stack(
         platform.Platform(
             gitlab_url=settings.gitlab_url,
@@ -56,7 +58,7 @@ def platform_stack(
             nexus_url=settings.nexus_url,
             maven_upstream=maven_upstream(environ, settings),
             pipeline_version=catalogue.release,
-            pipeline_files=Source.of(settings, catalogue).files(),
+            pipeline_files=same_or_new(last_files(checkpoints), Source.of(settings, catalogue).files()),
             nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
             other_releases={version: blobs for version, blobs in earlier.items() if version != catalogue.release},
         )

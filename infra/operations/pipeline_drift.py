@@ -60,25 +60,29 @@ def pipeline_drift(settings: Settings, catalogue: Catalogue, progress: Progress)
 def compare(source: Source, server: Server) -> list[ServiceDrift]:
     """The state of every service's pipeline out of what the server says."""
 
+    expected = cache(source.files)
+
     @cache
     def held(version: str) -> Held:
-        return wrong_with(server.releases, version, server.recorded.get(version), source.files(version))
+        return wrong_with(server.releases, version, server.recorded.get(version), expected(version))
 
-    return [judge(_observed(source, server, service, held(service.pipeline))) for service in source.catalogue]
+    return [
+        judge(_observed(server, service, held(service.pipeline), expected(service.pipeline)))
+        for service in source.catalogue
+    ]
 
 
-def _observed(source: Source, server: Server, service: Service, held: Held) -> Observed:
+def _observed(server: Server, service: Service, held: Held, expected: Mapping[str, str]) -> Observed:
     name = f"{service.name}.yml"
     # What is wrong with another service's file in the same release is told there.
-    others = {f"{other.name}.yml" for other in source.catalogue} - {name}
-    altered = [line for line in held.wrong if line.partition(" ")[0] not in others]
+    altered = [f"{path} {reason}" for path, reason in held.wrong.items() if path == name or not path.endswith(".yml")]
     if not altered and name not in held.files:
         altered = [f"{service.pipeline} has no {name}"]
     return Observed(
         service=service.name,
         pipeline=service.pipeline,
         released=held.files.get(name),
-        expected=source.file(service, service.pipeline),
+        expected=expected[name],
         altered=altered,
         pinned=pipeline_place(service.name, service.pipeline),
         applied=server.applied.get(service.name),

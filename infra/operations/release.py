@@ -10,6 +10,7 @@ from typing import Any
 from infra.core.document import InvalidDocumentError, place, read_text
 from infra.core.error import BadInputError, FindingsError
 from infra.core.finding import Finding, Severity
+from infra.core.naming import PIPELINES_PROJECT
 from infra.core.settings import Settings
 from infra.operations import desired
 from infra.operations.published import GitLabReleases, Releases
@@ -74,10 +75,15 @@ class ReleasePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What a release in GitLab holds, and what is `wrong` with it, a line each."""
+    """What a release in GitLab holds, and what is `wrong` with it, by path or for all of it by its version."""
 
     files: Mapping[str, str]
-    wrong: tuple[str, ...]
+    wrong: Mapping[str, str]
+
+    @property
+    def told(self) -> list[str]:
+        """What is wrong, a line each."""
+        return [f"{path} {reason}" for path, reason in self.wrong.items()]
 
 
 def decide(source: Source, releases: Releases, prove: Prove, *, file: Path) -> ReleasePlan:
@@ -90,18 +96,19 @@ def decide(source: Source, releases: Releases, prove: Prove, *, file: Path) -> R
     pins = {service.name: service.pipeline for service in source.catalogue}
     if version in versions:
         files = source.files()
-        published = releases.files(version, files)
-        if wrong := altered(published, version):
+        held = wrong_with(releases, version, None, files)
+        if held.wrong:
             raise FindingsError(
                 f"release {version} in GitLab is not what was published",
-                where="platform/pipelines",
-                detail="\n".join(wrong[:SHOWN]),
+                where=PIPELINES_PROJECT,
+                detail="\n".join(held.told[:SHOWN]),
                 fix="somebody moved the tag: `forgeline pipelines drift` shows which services are on it",
             )
-        if changes := compare(published, files):
+        changes = compare(held.files, files)
+        if any(change.effect is not Effect.HEADER for change in changes):
             raise _taken(version, versions, changes, file)
         before = newest([other for other in versions if version_key(other) < version_key(version)])
-        return ReleasePlan(version=version, previous=before, published=True, changes=(), pins=pins)
+        return ReleasePlan(version=version, previous=before, published=True, changes=changes, pins=pins)
     last = newest(versions)
     if last is not None and version_key(version) < version_key(last):
         raise BadInputError(
@@ -165,20 +172,20 @@ def wrong_with(releases: Releases, version: str, recorded: Mapping[str, str] | N
     """A published release's files, and what is wrong with them: against their lock, and against what was recorded."""
     files = releases.files(version, known)
     if not files:
-        return Held(files={}, wrong=(f"{version} is not there",))
+        return Held(files={}, wrong={version: "is not there"})
     wrong = altered(files, version)
     if recorded is not None and not wrong:
         blobs = blob_ids(files)
         different = {path for path in {*blobs, *recorded} if blobs.get(path) != recorded.get(path)}
         # The lock's own difference says nothing more, unless it is the only one.
-        wrong = [f"{path} is not what was published" for path in sorted(different - {LOCK} or different)]
-    return Held(files=files, wrong=tuple(wrong))
+        wrong = dict.fromkeys(sorted(different - {LOCK} or different), "is not what was published")
+    return Held(files=files, wrong=wrong)
 
 
-def is_new(settings: Settings, source: Source) -> bool:
-    """Whether bringing the platform about would publish something, where something is published already."""
+def is_new(settings: Settings, version: str, files: Mapping[str, str]) -> bool:
+    """Whether these files would be published as `version`, where something is published already."""
     known = released(Checkpoints(settings.data("pulumi")))
-    return bool(known) and known.get(source.version) != blob_ids(source.files())
+    return bool(known) and known.get(version) != blob_ids(files)
 
 
 class Releasing:

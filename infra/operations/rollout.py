@@ -212,7 +212,7 @@ def check_releases(plan: RolloutPlan, releases: Releases, source: Source, record
         if held.wrong:
             raise BadInputError(
                 f"release {version} in GitLab is not what was published",
-                detail="\n".join(held.wrong),
+                detail="\n".join(held.told),
                 fix="publish a new version, and roll that out",
             )
         lacking = [move.service for move in plan.moves if f"{move.service}.yml" not in held.files]

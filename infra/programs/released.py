@@ -1,4 +1,4 @@
-"""Which pipeline releases were published from here, and what each holds: the platform's state is the record."""
+"""Which pipeline releases were published from here, and what they hold: the platform's state is the record."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from infra.core.naming import PIPELINES_PROJECT
 from infra.programs import platform
 from infra.programs.checkpoint import Checkpoints
+from infra.provider.gitlab.files import REPOSITORY_FILES
 from infra.provider.gitlab.tag import TAG
 
 
@@ -17,3 +18,11 @@ def released(checkpoints: Checkpoints) -> dict[str, Mapping[str, str]]:
         for recorded in checkpoints.resources(platform.NAME)
         if recorded.type == TAG.type_name and recorded.inputs.get("project") == PIPELINES_PROJECT
     }
+
+
+def last_files(checkpoints: Checkpoints) -> dict[str, str]:
+    """Path to text of what was last brought to the main branch of the pipelines' project; empty where nothing was."""
+    for recorded in checkpoints.resources(platform.NAME):
+        if recorded.type == REPOSITORY_FILES.type_name and recorded.inputs.get("project") == PIPELINES_PROJECT:
+            return dict(recorded.inputs["files"])
+    return {}

@@ -108,6 +108,17 @@ def test_what_is_published_already_is_no_work(settings: Settings) -> None:
     assert (plan.published, plan.changes, plan.affected) == (True, (), ())
 
 
+def test_headers_alone_take_no_new_version(settings: Settings) -> None:
+    published = Releases(v1_0_0=source(settings).files())
+    edit(settings.catalog / "settlement.yaml", "description: ", "description: All ")
+    plan = decided(settings, published)
+    assert (plan.published, [str(change) for change in plan.changes], plan.affected) == (
+        True,
+        ["changed: the header of settlement.yml"],
+        (),
+    )
+
+
 def test_changed_files_without_a_new_version_are_refused_and_listed(settings: Settings) -> None:
     published = Releases(v1_0_0=source(settings).files())
     change_go(settings)

@@ -24,6 +24,7 @@ from pipelines.release import (
     named_version,
     newest,
     origin,
+    same_or_new,
     unpublished_pins,
 )
 from pipelines.render import LOCK
@@ -35,26 +36,26 @@ FILES = SOURCE.files()
 
 
 def test_a_release_is_what_its_lock_says() -> None:
-    assert altered(FILES, SOURCE.version) == []
+    assert altered(FILES, SOURCE.version) == {}
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        pytest.param({"settlement.yml": "x"}, ["settlement.yml is not what release.lock.json says"], id="edited"),
-        pytest.param({"settlement.yml": None}, ["settlement.yml is not there"], id="removed"),
-        pytest.param({"other.yml": "x"}, ["other.yml is not in release.lock.json"], id="added"),
-        pytest.param({LOCK: None}, ["release.lock.json is not there"], id="no-lock"),
-        pytest.param({LOCK: "[]"}, ["release.lock.json is not a lock"], id="no-lock-at-all"),
+        pytest.param({"settlement.yml": "x"}, {"settlement.yml": "is not what release.lock.json says"}, id="edited"),
+        pytest.param({"settlement.yml": None}, {"settlement.yml": "is not there"}, id="removed"),
+        pytest.param({"other.yml": "x"}, {"other.yml": "is not in release.lock.json"}, id="added"),
+        pytest.param({LOCK: None}, {LOCK: "is not there"}, id="no-lock"),
+        pytest.param({LOCK: "[]"}, {LOCK: "is not a lock"}, id="no-lock-at-all"),
     ],
 )
-def test_an_altered_release_is_told(change: dict[str, str | None], told: list[str]) -> None:
+def test_an_altered_release_is_told(change: dict[str, str | None], told: dict[str, str]) -> None:
     files = {path: text for path, text in {**FILES, **change}.items() if text is not None}
     assert altered(files, SOURCE.version) == told
 
 
 def test_a_tag_that_was_moved_to_another_release_is_told() -> None:
-    assert altered(SOURCE.files("v9.0.0"), "v1.0.0") == ["release.lock.json is the lock of v9.0.0"]
+    assert altered(SOURCE.files("v9.0.0"), "v1.0.0") == {LOCK: "is the lock of v9.0.0"}
 
 
 def test_two_sets_of_files_are_compared_by_what_is_below_the_header() -> None:
@@ -85,9 +86,8 @@ def test_a_comment_inside_is_not_the_header() -> None:
 
 
 def test_the_header_says_what_made_a_file() -> None:
-    file = SOURCE.file(CATALOGUE.service("settlement"), "v1.0.0")
     other = replace(SOURCE, context=replace(SOURCE.context, address="127.0.0.2"))
-    first, second = origin(file), origin(other.file(CATALOGUE.service("settlement"), "v1.0.0"))
+    first, second = origin(FILES["settlement.yml"]), origin(other.files()["settlement.yml"])
     assert first
     assert second
     assert (first.templates, first.inputs != second.inputs) == (second.templates, True)
@@ -97,7 +97,25 @@ def test_the_header_says_what_made_a_file() -> None:
 def test_a_pin_changes_nothing_in_what_is_rendered() -> None:
     service = CATALOGUE.service("settlement")
     moved = service.model_copy(update={"pipeline": "v7.0.0", "canary": True, "hold": {"reason": "x"}})
-    assert SOURCE.file(service, "v1.0.0") == SOURCE.file(moved, "v1.0.0")
+    catalogue = replace(CATALOGUE, services={**CATALOGUE.services, "settlement": moved})
+    assert replace(SOURCE, catalogue=catalogue).files() == FILES
+
+
+def test_headers_alone_take_no_new_version() -> None:
+    """A description that changes leaves what is published as it is; a port does not, nor does another version."""
+    service = CATALOGUE.service("settlement")
+
+    def files(version: str | None = None, **fields: object) -> dict[str, str]:
+        changed = {**CATALOGUE.services, "settlement": service.model_copy(update=fields)}
+        return replace(SOURCE, catalogue=replace(CATALOGUE, services=changed)).files(version)
+
+    described = files(description="Something else")
+    assert described != FILES
+    assert same_or_new(FILES, described) == FILES
+    for other in (files(port=8117), files("v2.0.0")):
+        assert same_or_new(FILES, other) == other
+    assert same_or_new({}, FILES) == FILES
+    assert same_or_new({**FILES, LOCK: "?"}, FILES) == FILES
 
 
 def test_versions_are_ordered_as_numbers() -> None:
