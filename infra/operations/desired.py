@@ -71,12 +71,15 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
 
 
 def _service(settings: Settings, entry: Service) -> service.Service:
+    seed = render_skeleton(entry)
     return service.Service(
         name=entry.name,
+        repository=entry.project,
         description=entry.description,
         pipeline_version=entry.pipeline,
         openbao_url=settings.openbao_url,
-        seed=render_skeleton(entry),
+        seed=seed,
+        executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
     )

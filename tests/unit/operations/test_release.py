@@ -191,7 +191,7 @@ def test_drift_is_told_for_the_services_that_it_is_about(settings: Settings) -> 
     # Somebody who moves the tag and writes a lock that fits is found by what was recorded.
     assert drift(settings, released, v1_0_0=other) == {"settlement": ["released-file-altered"]}
     assert set(drift(settings, Releases())) == set(Catalogue.of(settings).services)
-    edit(settings.catalog / "settlement.yaml", "port: 8107", "port: 8117")
+    edit(settings.catalog / "settlement.yaml", "tier: important", "tier: core")
     assert drift(settings, released) == {"settlement": ["catalogue-changed"]}
     change_go(settings)
     # The templates' hash is of all of them: of a service whose entry changed too, nobody knows which it was.
