@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 from rich.markup import escape
 
 from infra.cli.app import App, pass_app
+from infra.cli.commands.catalogue import schema
 from infra.clients.gitlab import GitLab
 from infra.core.error import BadInputError, ExitCode
 from infra.core.finding import Finding
@@ -35,6 +36,9 @@ SERVICE = ServiceName()
 @click.group()
 def pipelines() -> None:
     """Render, check and run the services' pipelines."""
+
+
+pipelines.add_command(schema)
 
 
 @pipelines.command()
