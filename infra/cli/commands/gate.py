@@ -71,16 +71,18 @@ def licenses(app: App, sbom: Path, policy: TextIO) -> int:
 @gate.command()
 @SBOM
 @click.option("--database", type=click.Path(path_type=Path), help="Instead of the profile's `advisories`.")
-@click.option("--without-advisories", type=click.Choice(list(WithoutAdvisories)), default=WithoutAdvisories.FAIL)
-@click.option("--fail-from", type=click.Choice(list(Severity)), default=Severity.LOW, help="The least that counts.")
+@click.option("--without-advisories", type=click.Choice([str(v) for v in WithoutAdvisories]), default="fail")
+@click.option(
+    "--fail-from", type=click.Choice([str(v) for v in Severity]), default="low", help="The least that counts."
+)
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write what was found here, as JSON.")
 @pass_app
 def audit(
     app: App,
     sbom: Path,
     database: Path | None,
-    without_advisories: WithoutAdvisories,
-    fail_from: Severity,
+    without_advisories: str,
+    fail_from: str,
     report: Path | None,
 ) -> int:
     """Look what ships up in a database of advisories."""
@@ -90,13 +92,13 @@ def audit(
         app.out.print(f"{len(found)} components were NOT looked up: the profile names no database (`advisories`).")
         _write(report, {"database": None, "matches": []})
         app.out.print(f"That this {without_advisories}es is set in pipelines/policy.yaml (audit.without_advisories).")
-        return ExitCode.FINDINGS if without_advisories is WithoutAdvisories.FAIL else ExitCode.FINE
+        return ExitCode.FINDINGS if WithoutAdvisories(without_advisories) is WithoutAdvisories.FAIL else ExitCode.FINE
     advisories = Advisories.load(ROOT / path)
-    matches = advisories.matches(found)
+    matches, least = advisories.matches(found), Severity(fail_from)
     _write(report, {"database": advisories.modified, "matches": [match.as_json() for match in matches]})
     for match in matches:
-        app.out.print(_told(match, fail_from))
-    stopping = [match for match in matches if stops(match, fail_from)]
+        app.out.print(_told(match, least))
+    stopping = [match for match in matches if stops(match, least)]
     known = f"{advisories.count} advisories, the youngest of {advisories.modified}"
     app.out.print(f"{len(found)} components looked up in {known}: {len(matches)} hits, {len(stopping)} of them stop.")
     return ExitCode.FINDINGS if stopping else ExitCode.FINE

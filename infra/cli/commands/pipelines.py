@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 from rich.markup import escape
 
 from infra.cli.app import App, pass_app
+from infra.cli.commands.catalogue import schema
 from infra.cli.commands.rollout import drift, release, rollout
 from infra.clients.gitlab import GitLab
 from infra.core.error import BadInputError, ExitCode
@@ -38,7 +39,7 @@ def pipelines() -> None:
     """Render, check, run, release and roll out the services' pipelines."""
 
 
-for _command in (release, rollout, drift):
+for _command in (release, rollout, drift, schema):
     pipelines.add_command(_command)
 
 
