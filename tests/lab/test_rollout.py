@@ -46,15 +46,6 @@ class Team:
         assert old in text, f"{old!r} is not in {path}"
         path.write_text(text.replace(old, new, 1))
 
-    def release(self, version: str, old: str, new: str) -> None:
-        """Changes the templates' script and publishes it."""
-        (release_line,) = [
-            line for line in (self.folder / "release.yaml").read_text().splitlines() if line.startswith("version: ")
-        ]
-        self.edit("release.yaml", release_line, f"version: {version}")
-        self.edit("templates/base.yml.j2", old, new)
-        assert self.stack.json("pipelines", "release")["version"] == version
-
     def states(self) -> dict[str, str]:
         """The gravest state of each service that is not clean."""
         found = self.stack.json("pipelines", "drift", expect=None)
@@ -86,9 +77,10 @@ def tags(gitlab: GitLab) -> dict[str, str]:
 def test_a_release_is_published_once_and_moves_nobody(team: Team, gitlab: GitLab) -> None:
     assert team.states() == {}
     team.edit("templates/base.yml.j2", ANCHOR, f'echo "looking for tools"\n{ANCHOR}')
-    refused = team.stack.run("pipelines", "release", expect=ExitCode.BAD_INPUT).stderr
-    assert "files changed without a new version" in refused
-    assert f"{team.folder}/release.yaml:" in refused
+    for command in (("pipelines", "release"), ("up",)):
+        refused = team.stack.run(*command, expect=ExitCode.BAD_INPUT).stderr
+        assert "files changed without a new version" in refused
+        assert f"{team.folder}/release.yaml:" in refused
     assert team.states() == dict.fromkeys(EVERYBODY, "template-newer")
 
     team.edit("release.yaml", "version: v1.0.0", "version: v1.1.0")
@@ -103,15 +95,15 @@ def test_a_release_is_published_once_and_moves_nobody(team: Team, gitlab: GitLab
     assert {config_path(gitlab, name).rpartition(":")[2] for name in EVERYBODY} == {"v1.0.0"}
 
 
-def stopped(team: Team, number: int, *arguments: str) -> int:
-    """Start `forgeline ARGUMENTS`, send the signal while the canary's pipeline is followed; the exit code."""
+def stopped(team: Team, number: int, after: str, *arguments: str) -> int:
+    """Start `forgeline ARGUMENTS`, send the signal when a line of its progress has `after`; the exit code."""
     command = [str(FORGELINE), *arguments]
     with subprocess.Popen(
         command, env=team.stack.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as run:
         assert run.stderr is not None
         for line in run.stderr:
-            if CANARY in line and "jobs passed" in line:
+            if after in line:
                 break
         run.send_signal(number)
         run.stderr.read()
@@ -128,8 +120,8 @@ def test_a_canary_that_was_stopped_and_killed_is_finished_by_the_next_run(team: 
     assert planned["changes"]
     assert config_path(gitlab).endswith(":v1.0.0")
 
-    assert stopped(team, signal.SIGINT, *canary) == ExitCode.INTERRUPTED
-    assert stopped(team, signal.SIGKILL, *canary) == -signal.SIGKILL
+    assert stopped(team, signal.SIGINT, "jobs passed", *canary) == ExitCode.INTERRUPTED
+    assert stopped(team, signal.SIGKILL, "jobs passed", *canary) == -signal.SIGKILL
     done = team.stack.json(*canary)
     assert done["moves"] == planned["moves"]
     assert [(run["service"], run["status"]) for run in done["pipelines"]] == [(CANARY, "success")]
@@ -141,7 +133,11 @@ def test_a_canary_that_was_stopped_and_killed_is_finished_by_the_next_run(team: 
 
 
 def test_a_red_release_halts_at_the_canary_and_comes_back(team: Team, gitlab: GitLab) -> None:
-    team.release("v1.2.0", ANCHOR, f"ls /nowhere/at-all\n{ANCHOR}")
+    team.edit("release.yaml", "version: v1.1.0", "version: v1.2.0")
+    team.edit("templates/base.yml.j2", ANCHOR, f"ls /nowhere/at-all\n{ANCHOR}")
+    assert stopped(team, signal.SIGKILL, "… platform", "pipelines", "release") == -signal.SIGKILL
+    assert team.stack.json("pipelines", "release")["version"] == "v1.2.0"
+    assert team.stack.json("pipelines", "release")["writes"] == 0
     told = team.stack.json("pipelines", "rollout", "v1.2.0", expect=ExitCode.FINDINGS)
     assert (told["halted"]["service"], told["halted"]["job"]) == (CANARY, "validate")
     assert any("/nowhere/at-all" in line for line in told["halted"]["log"])
@@ -166,10 +162,16 @@ def test_what_is_done_by_hand_is_told_apart(team: Team, gitlab: GitLab) -> None:
     found = {item["service"]: item for item in team.stack.json("pipelines", "drift", expect=ExitCode.FINDINGS)}
     assert found["fund-valuation"]["state"] == "setting-altered"
     assert found[CANARY]["state"] == "released-file-altered"
-    assert "template-newer" in found["market-data"]["states"]
+    assert found["market-data"]["states"] == ["catalogue-changed", "template-newer"]
     assert (found["settlement"]["drifted"], found["settlement"]["hold"]) == (False, "quarter end")
     refused = team.stack.run("pipelines", "rollout", "v1.1.0", expect=ExitCode.BAD_INPUT).stderr
     assert "is not what was published" in refused
+    # A release that is not the newest any more is still looked after.
+    drifted = team.stack.json("drift", expect=ExitCode.FINDINGS)
+    assert {item["urn"].rpartition("::")[2] for item in drifted} == {
+        f"{PIPELINES}-v1.1.0",
+        "trading/fund-valuation",
+    }
 
     pipelines.tags.delete("v1.1.0")
     pipelines.tags.create({"tag_name": "v1.1.0", "ref": commits["v1.1.0"], "message": "Pipelines v1.1.0"})
