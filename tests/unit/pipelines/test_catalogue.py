@@ -22,7 +22,6 @@ GOOD = {
     "port": "8101",
     "dependencies": "[]",
     "environments": "[dev]",
-    "pipeline": "v1.2.3",
 }
 
 
@@ -36,6 +35,7 @@ class Folder:
 
     def add(self, file: str, **values: str | None) -> None:
         entry = {**GOOD, "name": file, **values}
+        entry.setdefault("pipeline", "v1.2.3")
         text = "".join(f"{key}: {value}\n" for key, value in entry.items() if value is not None)
         (self.path / f"{file}.yaml").write_text(text, encoding="utf-8")
 
@@ -96,7 +96,7 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
 @pytest.mark.parametrize(
     ("values", "place", "message"),
     [
-        ({"langage": "go"}, "quotes.yaml:11:1", "langage: is not a known key | did you mean 'language'?"),
+        ({"langage": "go"}, "quotes.yaml:10:1", "langage: is not a known key | did you mean 'language'?"),
         ({"tier": None}, "quotes.yaml:1:1", "tier: is missing | "),
         ({"tier": "vital"}, "quotes.yaml:5:1", "tier: Input should be 'core', 'important' or 'normal' | "),
         ({"language_version": "1.26"}, "quotes.yaml:4:1", "language_version: Input should be a valid string | "),
@@ -110,8 +110,8 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
         ({"name": "orders"}, "quotes.yaml:1:1", "name: is 'orders', not the file's name | rename the file"),
         ({"pipeline": "v1.0"}, "quotes.yaml:10:1", "pipeline: String should match pattern"),
         ({"pipeline": None}, "quotes.yaml:1:1", "pipeline: is missing | "),
-        ({"hold": "{}"}, "quotes.yaml:11:1", "hold.reason: is missing | "),
-        ({"hold": '{reason: "a\\nb"}'}, "quotes.yaml:11:8", "hold.reason: Value error, must be one line"),
+        ({"hold": "{}"}, "quotes.yaml:10:1", "hold.reason: is missing | "),
+        ({"hold": '{reason: "a\\nb"}'}, "quotes.yaml:10:8", "hold.reason: Value error, must be one line"),
         ({"dependencies": "[ordres]"}, "quotes.yaml:8:16", "dependencies: there is no service 'ordres'"),
         ({"dependencies": "[quotes]"}, "quotes.yaml:8:16", "dependencies: go round in a circle: quotes -> quotes"),
         (
@@ -120,8 +120,8 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
             "environments: Value error, must be dev, test, staging",
         ),
         ({"environments": "[test, dev]"}, "quotes.yaml:9:1", "environments: Value error, must be dev, test, staging"),
-        ({"repository": "other/quotes"}, "quotes.yaml:11:1", "repository: String should match pattern"),
-        ({"overrides": "{allow_failure: true}"}, "quotes.yaml:11:13", "overrides.allow_failure: is not a known key"),
+        ({"repository": "other/quotes"}, "quotes.yaml:10:1", "repository: String should match pattern"),
+        ({"overrides": "{allow_failure: true}"}, "quotes.yaml:10:13", "overrides.allow_failure: is not a known key"),
         ({"name": "[quotes"}, "quotes.yaml:2:", "is not valid YAML"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -181,7 +181,7 @@ def test_an_override_that_could_weaken_is_refused_by_name(
 ) -> None:
     folder.add("quotes", overrides=overrides)
     found = folder.findings()
-    assert found[0][0].startswith(f"quotes.yaml:11:{place}"), found
+    assert found[0][0].startswith(f"quotes.yaml:10:{place}"), found
     assert found[0][2].startswith(message), found
 
 

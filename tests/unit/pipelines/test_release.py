@@ -188,7 +188,7 @@ def test_another_input_makes_another_lock(tmp_path: Path) -> None:
     """The proof above would see a difference."""
     folder = copied(tmp_path / "changed")
     file = folder / "catalog" / "settlement.yaml"
-    file.write_text(file.read_text().replace("port: 8107", "port: 8117"))
+    file.write_text(file.read_text().replace("tier: important", "tier: core"))
     settings = load_settings({"FORGELINE_PIPELINES": str(folder)})
     changed = Source.of(settings, load_catalogue(settings.catalog, release=settings.release_file)).files()
     before, after = (json.loads(text)["sha256"] for text in (FILES[LOCK], changed[LOCK]))
