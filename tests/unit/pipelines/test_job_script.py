@@ -301,6 +301,30 @@ def test_validate_looks_at_the_project_and_the_commit(runner: Runner, project: s
     assert (code == 0) is (found.startswith("market-data"))
 
 
+@pytest.mark.parametrize(
+    ("healthy", "back", "code", "said"),
+    [
+        (0, 0, 0, ""),
+        (1, 0, 1, "1.0.7 is not healthy; the version before it is back"),
+        (1, 3, 1, "1.0.7 is not healthy, and the version before it did not come back: call the service's owners"),
+    ],
+    ids=["healthy", "brought back", "not brought back"],
+)
+def test_production_that_is_not_healthy_is_brought_back_and_the_job_is_red(
+    runner: Runner, healthy: int, back: int, code: int, said: str
+) -> None:
+    tools = Path(runner.environment["PATH"].partition(":")[0])
+    text = f'echo "forgeline $*" >> "$CALLS"\ncase "$1" in gate) exit {healthy} ;; deploy) exit {back} ;; esac\n'
+    (tools / "forgeline").write_text(f"#!/bin/bash\n{text}", encoding="utf-8")
+    (tools / "forgeline").chmod(0o755)
+    ended, output = runner.run("market-data", "verify-production")
+    assert (ended, output.strip()) == (code, said)
+    calls = runner.calls.read_text(encoding="utf-8").splitlines()
+    assert calls[0].startswith("forgeline gate health http://127.0.0.1:")
+    back_again = "forgeline deploy market-data --environment production --back-from 1.0.7"
+    assert calls[1:] == ([back_again] if healthy else [])
+
+
 @pytest.mark.parametrize("service", ["settlement", "position-keeping"])
 def test_a_machine_without_a_jdk_is_told_the_command(runner: Runner, service: str) -> None:
     tools = Path(runner.environment["PATH"].partition(":")[0])

@@ -47,6 +47,14 @@ def test_the_pipeline_is_the_golden_one(service: Service, golden: Callable[[str,
     golden(f"pipelines/{service.name}.yml", render_pipeline(service, CONTEXT))
 
 
+def test_the_pipeline_of_a_language_without_a_service_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
+    changes = {"name": "quotes", "language": Language.GENERIC, "description": "Quotes by programs of its own"}
+    golden(
+        "pipelines/generic/quotes.yml",
+        render_pipeline(CATALOGUE.service("market-data").model_copy(update=changes), CONTEXT),
+    )
+
+
 def test_no_golden_file_is_left_over() -> None:
     known = {path.stem for path in (ROOT / "tests" / "golden" / "pipelines").glob("*.yml")}
     assert known == set(CATALOGUE.services)
