@@ -40,8 +40,12 @@ NO_JOBS = (
 def compile_pipeline(source: ConfigSource, context: Context) -> PipelineSpec:
     """The pipeline that the configuration gives in this context. Raises ConfigError."""
     with _bounded():
-        configuration = read_configuration(merge(source, context))
-        return _Plan(configuration, source, context).pipeline()
+        return plan_pipeline(read_configuration(merge(source, context)), source, context)
+
+
+def plan_pipeline(configuration: Configuration, source: ConfigSource, context: Context) -> PipelineSpec:
+    """The pipeline that a configuration gives in this context, which may be one of many. Raises ConfigError."""
+    return _Plan(configuration, source, context).pipeline()
 
 
 def lint(source: ConfigSource, context: Context, *, dry_run: bool = False) -> LintResult:
