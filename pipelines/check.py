@@ -8,7 +8,7 @@ from typing import Final
 from infra.core.document import InvalidDocumentError, nearest
 from infra.core.finding import Finding
 from pipelines.pipeline import Job, Pipeline, parse_pipeline
-from pipelines.shell import ShellProblem, shellcheck_problems, syntax_problems
+from pipelines.shell.problem import ShellProblem, shellcheck_problems, syntax_problems
 
 Rule = Callable[[Pipeline], Iterator[Finding]]
 

@@ -1,8 +1,8 @@
 """The graph of a pipeline's jobs: what must have succeeded before a job runs, and the ways by which it is reached.
 
-A job waits for the jobs that it needs, or without `needs` for all earlier stages. It then runs only if they succeeded,
-unless its `when` says otherwise (https://docs.gitlab.com/ci/yaml/#when). A job that may fail, or that waits for a person
-without blocking, holds nothing up. An optional need holds up only while its job is there, so nothing is proven with it.
+A job waits for the jobs that it needs, or without `needs` for all earlier stages. It then runs if they succeeded,
+unless its `when` says otherwise (https://docs.gitlab.com/ci/yaml/#when). A job that may fail, or that waits for a
+person without blocking, holds nothing up. An optional need holds up only while its job is there, so it proves nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shell text of jobs, looked at by bash itself and by ShellCheck."""
+"""What bash itself and ShellCheck have against a script."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class ShellProblem:
 
     line: int
     message: str
-    rule: str
+    level: str = "error"
+    """ShellCheck's: error, warning, info, style."""
 
 
 def syntax_problems(script: str) -> list[ShellProblem]:
     """What `bash -n` says of the script. Raises ToolError if there is no bash."""
     done = _run(["bash", "-n"], script)
     found = [_BASH_MESSAGE.search(line) for line in done.stderr.splitlines()]
-    problems = [ShellProblem(line=int(m[1]), message=m[2], rule="bash") for m in found if m]
-    return problems[:1] or ([ShellProblem(line=1, message=done.stderr.strip(), rule="bash")] if done.returncode else [])
+    problems = [ShellProblem(line=int(m[1]), message=m[2]) for m in found if m]
+    return problems[:1] or ([ShellProblem(line=1, message=done.stderr.strip())] if done.returncode else [])
 
 
 def shellcheck_problems(scripts: Iterable[str]) -> Mapping[str, list[ShellProblem]]:
@@ -60,7 +61,7 @@ def shellcheck_problems(scripts: Iterable[str]) -> Mapping[str, list[ShellProble
         script = distinct[int(Path(comment["file"]).stem)]
         line = comment["line"] - HEADER.count("\n")
         message = f"SC{comment['code']}: {comment['message']}"
-        problems[script].append(ShellProblem(line=max(line, 1), message=message, rule="shellcheck"))
+        problems[script].append(ShellProblem(line=max(line, 1), message=message, level=comment["level"]))
     return problems
 
 
