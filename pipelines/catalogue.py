@@ -6,7 +6,7 @@ Reading it finds the errors of all files in one go, each at its line and column.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,13 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, service_project
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, SERVICES_GROUP, service_project
 from infra.core.settings import ROOT
+from pipelines.override import Overrides, gate_refusal, refusals
 
 CATALOG: Final = ROOT / "pipelines" / "catalog"
 RELEASE: Final = ROOT / "pipelines" / "release.yaml"
 
 PIPELINE_VERSION = r"^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$"
+REPOSITORY = rf"^{SERVICES_GROUP}/[a-z0-9](-?[a-z0-9])*$"
 DESCRIPTION_LIMIT = 200
 
 PipelineVersion = Annotated[str, Field(pattern=PIPELINE_VERSION)]
@@ -33,6 +35,8 @@ Name = Annotated[str, Field(max_length=SERVICE_NAME_LIMIT, pattern=f"^{SERVICE_N
 class Language(StrEnum):
     """Languages that have a pipeline template and a skeleton."""
 
+    GENERIC = "generic"
+    """Whatever its own scripts in `ci/` build and test; needs a shell and nothing else."""
     GO = "go"
     JAVA = "java"
     NODE = "node"
@@ -64,15 +68,6 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Overrides(_Model):
-    """What a service may change of its pipeline. Nothing here can weaken a gate."""
-
-    coverage: int | None = Field(default=None, ge=0, le=100)
-    """A stricter coverage floor in per cent; a lower one than the tier's has no effect."""
-    timeout_minutes: int | None = Field(default=None, ge=10, le=120)
-    """A longer limit for each job of the build and test stages."""
-
-
 class Service(_Model):
     """A service of the catalogue."""
 
@@ -84,11 +79,14 @@ class Service(_Model):
     tier: Tier
     owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
     """Teams."""
+    repository: Annotated[str, Field(pattern=REPOSITORY)] | None = None
+    """The full path of the GitLab project, if it is not the service's name in the services' group."""
     port: Annotated[int, Field(ge=1024, le=32767)]
     """What an environment's offset is added to."""
     dependencies: tuple[Name, ...] = ()
     """Services that this one calls."""
-    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (Environment.DEV,)
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = tuple(Environment)
+    """From dev on without a gap: a version goes through each of them on its way to the last."""
     pipeline: PipelineVersion | None = None
     """The pipeline release that this service stays on; without it, the one in `pipelines/release.yaml`."""
     overrides: Overrides = Overrides()
@@ -107,6 +105,13 @@ class Service(_Model):
             raise ValueError("names something twice")
         return value
 
+    @field_validator("environments")
+    @classmethod
+    def _without_gaps(cls, value: tuple[Environment, ...]) -> tuple[Environment, ...]:
+        if value != tuple(Environment)[: len(value)]:
+            raise ValueError(f"must be {', '.join(Environment)} in this order, or the first of them")
+        return value
+
     @property
     def coverage_floor(self) -> int:
         """Coverage in per cent below which the unit tests' job fails."""
@@ -115,7 +120,7 @@ class Service(_Model):
     @property
     def project(self) -> str:
         """The full path of the service's GitLab project."""
-        return service_project(self.name)
+        return self.repository or service_project(self.name)
 
 
 class ReleaseFile(_Model):
@@ -169,7 +174,7 @@ def load_catalogue(folder: Path = CATALOG, *, release: Path = RELEASE) -> Catalo
             text = read_text(path)
             entries.append(_Entry(path, text, parse(text, str(path), Service)))
         except InvalidDocumentError as error:
-            findings += error.findings
+            findings += map(_named_gate, error.findings)
         except BadInputError as error:
             findings.append(Finding(rule="file", message=error.what, file=str(path)))
     known = {path.stem for path in files} | {entry.service.name for entry in entries}
@@ -221,6 +226,15 @@ def _names_are_distinct(entries: list[_Entry], _known: set[str]) -> Iterator[Fin
             yield entry.finding("duplicate-name", ("name",), message)
 
 
+def _repositories_are_distinct(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    seen: dict[str, _Entry] = {}
+    for entry in entries:
+        first = seen.setdefault(entry.service.project, entry)
+        if first.service.name != entry.service.name:
+            message = f"repository: {entry.service.project!r} is already the repository of {first.service.name}"
+            yield entry.finding("duplicate-repository", ("repository",), message)
+
+
 def _ports_are_distinct(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
     seen: dict[int, _Entry] = {}
     taken = {entry.service.port for entry in entries}
@@ -263,9 +277,29 @@ def _dependencies_have_no_cycle(entries: list[_Entry], _known: set[str]) -> Iter
                 stack.append((target, iter(by_name[target].service.dependencies)))
 
 
+def _overrides_do_not_weaken(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:
+    for entry in entries:
+        for refusal in refusals(entry.service.overrides, COVERAGE_FLOORS[entry.service.tier]):
+            key = ".".join(str(part) for part in refusal.loc)
+            message = f"overrides.{key}: {refusal.message}"
+            yield entry.finding("override", ("overrides", *refusal.loc), message, refusal.fix)
+
+
+def _named_gate(finding: Finding) -> Finding:
+    """The finding, saying of an unknown key of `overrides` that it is a gate, if it is one."""
+    key = finding.message.partition(":")[0]
+    first, _, name = key.partition(".")
+    refused = gate_refusal(name.partition(".")[0]) if first == "overrides" else None
+    if refused is None:
+        return finding
+    return replace(finding, rule="override", message=f"{key}: {refused[0]}", fix=refused[1])
+
+
 _RULES = (
     _file_is_named_as_service,
     _names_are_distinct,
+    _repositories_are_distinct,
+    _overrides_do_not_weaken,
     _ports_are_distinct,
     _dependencies_are_known,
     _dependencies_have_no_cycle,

@@ -39,6 +39,7 @@ class Templates:
         self._environment.filters |= {
             "sh": quote_shell,
             "yaml": quote_yaml,
+            "json": indented_json,
             "literal": literal_block,
             "strip_lines": strip_lines,
         }
@@ -80,6 +81,11 @@ def quote_shell(value: object) -> str:
 def quote_yaml(value: object) -> str:
     """`value` as a YAML scalar: double-quoted, in ASCII (every JSON string is one)."""
     return json.dumps(str(value))
+
+
+def indented_json(value: object) -> str:
+    """`value` as JSON over several lines, its keys sorted, for a here-document that is not expanded."""
+    return json.dumps(value, indent=2, sort_keys=True)
 
 
 def literal_block(text: str, indent: int) -> str:

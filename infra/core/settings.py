@@ -31,6 +31,14 @@ class Placement(StrEnum):
     LAB = "lab"
 
 
+class GitLabTier(StrEnum):
+    """What a GitLab is licensed for; nothing of a paid tier is used unless the profile says so."""
+
+    FREE = "free"
+    PREMIUM = "premium"
+    ULTIMATE = "ultimate"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +58,13 @@ class Upstreams(_Model):
     maven: str | None = None
 
 
+class Approvals(_Model):
+    """Who may approve a release."""
+
+    four_eyes: bool = True
+    """Whether it must be another person than the one who wrote the commit, made the tag or started the pipeline."""
+
+
 class Profile(_Model):
     """A profile file."""
 
@@ -63,6 +78,12 @@ class Profile(_Model):
     nexus_home: Path | None = None
     """An unpacked Nexus that is there already; without it the toolchain fetches one."""
     upstreams: Upstreams = Upstreams()
+    gitlab_tier: GitLabTier = GitLabTier.FREE
+    runner_services: bool = False
+    """Whether the runner can start containers beside a job."""
+    approvals: Approvals = Approvals()
+    advisories: Path | None = None
+    """A folder or zip of advisories in OSV format, for the audit of dependencies. Relative to the checkout."""
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:

@@ -61,6 +61,7 @@ def test_the_ten_services_load() -> None:
         Language.JAVA: ["order-management", "position-keeping", "pre-trade-risk", "settlement"],
         Language.PYTHON: ["compliance-monitor", "fund-valuation"],
         Language.NODE: ["client-reporting"],
+        Language.GENERIC: [],
     }
     assert sorted(service.port for service in catalogue) == list(range(8101, 8111))
     assert catalogue.service("settlement").project == "trading/settlement"
@@ -81,8 +82,8 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("tier", "override", "floor"),
-    [("core", None, 80), ("important", None, 75), ("normal", None, 70), ("normal", "90", 90), ("core", "10", 80)],
-    ids=["core", "important", "normal", "stricter", "weaker has no effect"],
+    [("core", None, 80), ("important", None, 75), ("normal", None, 70), ("normal", "90", 90)],
+    ids=["core", "important", "normal", "stricter"],
 )
 def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: int) -> None:
     folder.add("quotes", tier=tier, overrides=f"{{coverage: {override}}}" if override else None)
@@ -107,6 +108,13 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
         ({"pipeline": "v1.0"}, "quotes.yaml:10:1", "pipeline: String should match pattern"),
         ({"dependencies": "[ordres]"}, "quotes.yaml:8:16", "dependencies: there is no service 'ordres'"),
         ({"dependencies": "[quotes]"}, "quotes.yaml:8:16", "dependencies: go round in a circle: quotes -> quotes"),
+        (
+            {"environments": "[dev, staging]"},
+            "quotes.yaml:9:1",
+            "environments: Value error, must be dev, test, staging",
+        ),
+        ({"environments": "[test, dev]"}, "quotes.yaml:9:1", "environments: Value error, must be dev, test, staging"),
+        ({"repository": "other/quotes"}, "quotes.yaml:10:1", "repository: String should match pattern"),
         ({"overrides": "{allow_failure: true}"}, "quotes.yaml:10:13", "overrides.allow_failure: is not a known key"),
         ({"name": "[quotes"}, "quotes.yaml:2:", "is not valid YAML"),
     ],
@@ -119,6 +127,62 @@ def test_a_mistake_is_found_at_its_place(
     found = folder.findings()
     assert found[0][0].startswith(place), found
     assert found[0][2].startswith(message), found
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place", "message"),
+    [
+        (
+            "{coverage: 10}",
+            13,
+            "overrides.coverage: 10 is less than the 80 that gate 'unit-test' demands of this tier | ",
+        ),
+        ("{timeout_minutes: 5}", 13, "overrides.timeout_minutes: Input should be greater than or equal to 15 | "),
+        ("{sast: {allow_failure: true}}", 13, "overrides.sast: 'sast' is a gate, which no override can touch | remove"),
+        ("{approve-production: null}", 13, "overrides.approve-production: 'approve-production' is a gate, which"),
+        ("{deploy-production: {}}", 13, "overrides.deploy-production: 'deploy-production' is a job of the standard"),
+        ("{before: {unit-test: [exit]}}", 22, "overrides.before.unit-test: 'unit-test' is a gate: no step can be put"),
+        ("{after: {publish: [ls]}}", 21, "overrides.after.publish: 'publish' is a gate: no step can be put after it"),
+        ("{after: {deploy-dev: [ls]}}", 21, "overrides.after.deploy-dev: 'deploy-dev' holds credentials"),
+        ("{after: {biuld: [ls]}}", 21, "overrides.after.biuld: there is no job 'biuld' (did you mean 'build'?)"),
+        ('{before: {build: [")\\nexit 0\\n("]}}', 30, "overrides.before.build.0: is not shell: "),
+        ('{before: {build: ["ls\\u2028x"]}}', 30, "overrides.before.build.0: has characters that are no text"),
+        (
+            "{variables: {PATH: /tmp}}",
+            25,
+            "overrides.variables.PATH: 'PATH' is read by GitLab, the shell or a tool of a gate",
+        ),
+        ("{variables: {LD_PRELOAD: x}}", 25, "overrides.variables.LD_PRELOAD: 'LD_PRELOAD' is read"),
+        ("{variables: {CI_COMMIT_TAG: v9}}", 25, "overrides.variables.CI_COMMIT_TAG: 'CI_COMMIT_TAG' is read"),
+        ("{variables: {PYTEST_ADDOPTS: x}}", 25, "overrides.variables.PYTEST_ADDOPTS: 'PYTEST_ADDOPTS' is read"),
+        ("{variables: {GITLEAKS_CONFIG: x}}", 25, "overrides.variables.GITLEAKS_CONFIG: 'GITLEAKS_CONFIG' is read"),
+        ("{variables: {VERSION: x}}", 25, "overrides.variables.VERSION: 'VERSION' is read"),
+        ("{variables: {a b: x}}", 25, "overrides.variables.a b: 'a b' is not a variable's name | use capital"),
+        ('{variables: {APP_X: "a\\nb"}}', 25, "overrides.variables.APP_X: must be one line of printable text"),
+        ("{cache: [/root/.m2]}", 21, "overrides.cache.0: '/root/.m2' is not a path inside the project | name a folder"),
+        ("{cache: [a/../../b]}", 21, "overrides.cache.0: 'a/../../b' is not a path inside the project"),
+        ("{cache: [.git/hooks]}", 21, "overrides.cache.0: '.git/hooks' is not a path inside the project"),
+        (
+            "{services: [{image: 'postgres:17', alias: db}]}",
+            25,
+            "overrides.services.0.image: String should match pattern",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("{") else None,
+)
+def test_an_override_that_could_weaken_is_refused_by_name(
+    folder: Folder, overrides: str, place: int, message: str
+) -> None:
+    folder.add("quotes", overrides=overrides)
+    found = folder.findings()
+    assert found[0][0].startswith(f"quotes.yaml:10:{place}"), found
+    assert found[0][2].startswith(message), found
+
+
+def test_two_services_in_one_repository(folder: Folder) -> None:
+    folder.add("quotes")
+    folder.add("zebra", repository="trading/quotes", port="8102")
+    assert [rule for _, rule, _ in folder.findings()] == ["duplicate-repository"]
 
 
 def test_the_errors_of_all_files_are_told_together(folder: Folder) -> None:

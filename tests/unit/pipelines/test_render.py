@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,23 @@ from infra.core.error import BadInputError
 from infra.core.settings import ROOT, load_settings
 from pipelines.catalogue import Language, Service, load_catalogue
 from pipelines.check import check_pipelines
+from pipelines.language.compiler import compile_pipeline
+from pipelines.language.model import (
+    ConfigSource,
+    IncludeRef,
+    Missing,
+    MissingFileError,
+    PipelineSource,
+    PipelineSpec,
+    RefType,
+    Variable,
+    When,
+)
+from pipelines.language.model import Context as CompileContext
+from pipelines.language.variable import job_variables
 from pipelines.pipeline import parse_pipeline
 from pipelines.render import LOCK, Context, render_pipeline, render_release
+from pipelines.standard import GATES, STAGES
 from pipelines.template import TEMPLATES, Templates, literal_block, quote_shell, quote_yaml
 
 CATALOGUE = load_catalogue()
@@ -37,12 +52,191 @@ def test_no_golden_file_is_left_over() -> None:
     assert known == set(CATALOGUE.services)
 
 
+ALL_JOBS = [job for jobs in STAGES.values() for job in jobs]
+TO_SBOM = ALL_JOBS[: ALL_JOBS.index("sbom") + 1]
+TO_TEST = ALL_JOBS[: ALL_JOBS.index("deploy-test") + 1]
+JOBS = {
+    "merge-request": TO_SBOM,
+    "branch": TO_SBOM,
+    "main": TO_TEST,
+    "release-tag": ALL_JOBS,
+    "schedule": TO_SBOM,
+    "unprotected-tag": TO_SBOM,
+    "protected tag that is no release": TO_SBOM,
+}
+
+
+def where(source: PipelineSource, ref: str, ref_type: RefType, protected: bool) -> CompileContext:
+    kind = "CI_COMMIT_TAG" if ref_type is RefType.TAG else "CI_COMMIT_BRANCH"
+    merge_request = source is PipelineSource.MERGE_REQUEST
+    values = {
+        "CI_PIPELINE_SOURCE": str(source),
+        "CI_COMMIT_REF_PROTECTED": "true" if protected else "false",
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_PIPELINE_IID": "7",
+        **({} if merge_request else {kind: ref}),
+    }
+    return CompileContext(
+        source=source,
+        ref=ref,
+        ref_type=ref_type,
+        default_branch="main",
+        protected=protected,
+        project_path="trading/x",
+        predefined=tuple(Variable(key=key, value=value) for key, value in values.items()),
+    )
+
+
+CONTEXTS = {
+    "merge-request": where(PipelineSource.MERGE_REQUEST, "feature", RefType.BRANCH, False),
+    "branch": where(PipelineSource.PUSH, "feature", RefType.BRANCH, False),
+    "main": where(PipelineSource.PUSH, "main", RefType.BRANCH, True),
+    "release-tag": where(PipelineSource.PUSH, "v1.2.3", RefType.TAG, True),
+    "schedule": where(PipelineSource.SCHEDULE, "main", RefType.BRANCH, True),
+    "unprotected-tag": where(PipelineSource.PUSH, "nightly", RefType.TAG, False),
+    "protected tag that is no release": where(PipelineSource.PUSH, "version-two", RefType.TAG, True),
+}
+
+
+class NoFiles:
+    """A rendered pipeline is one file: it includes nothing and asks for no path."""
+
+    def fetch(self, ref: IncludeRef) -> str:
+        raise MissingFileError(Missing.FILE)
+
+    def paths(self, project: str | None, ref: str | None) -> Collection[str]:
+        return ()
+
+
+def compiled(service: Service, context: CompileContext, rendering: Context = CONTEXT) -> PipelineSpec:
+    return compile_pipeline(ConfigSource(text=render_pipeline(service, rendering), files=NoFiles()), context)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("service", list(CATALOGUE), ids=lambda service: service.name)
-def test_every_pipeline_has_the_jobs_of_the_standard(service: Service) -> None:
-    pipeline = parse_pipeline(render_pipeline(service, CONTEXT), "x.yml")
-    jobs = ["validate", "lint", "build", "unit-test", "package", "publish", "deploy-dev", "verify"]
-    assert list(pipeline.jobs) == jobs
-    assert pipeline.surely_before(pipeline.jobs["verify"]) == set(jobs) - {"verify"}
+def test_every_pipeline_has_the_jobs_of_the_standard(service: Service, context: str) -> None:
+    pipeline = compiled(service, CONTEXTS[context])
+    assert [job.name for job in pipeline.jobs] == JOBS[context]
+    manual = {job.name for job in pipeline.jobs if job.when is When.MANUAL}
+    assert manual == ({"approve-staging", "approve-production"} if context == "release-tag" else set())
+    assert not any(job.allow_failure for job in pipeline.jobs)
+
+
+def test_a_branch_with_an_open_merge_request_has_no_pipeline_of_its_own_and_main_always_has() -> None:
+    service = CATALOGUE.service("market-data")
+    opened = Variable(key="CI_OPEN_MERGE_REQUESTS", value="trading/market-data!1")
+    for name, created in (("branch", False), ("main", True), ("schedule", True)):
+        context = CONTEXTS[name]
+        pipeline = compiled(service, replace(context, predefined=(*context.predefined, opened)))
+        assert pipeline.created is created, name
+
+
+@pytest.mark.parametrize("service", list(CATALOGUE), ids=lambda service: service.name)
+def test_whatever_deploys_to_production_waits_for_every_gate(service: Service) -> None:
+    needs = {
+        job.name: [need.name for need in job.needs or ()] for job in compiled(service, CONTEXTS["release-tag"]).jobs
+    }
+    before: set[str] = set()
+    waiting = ["deploy-production"]
+    while waiting:
+        found = [name for name in needs[waiting.pop()] if name not in before]
+        before |= set(found)
+        waiting += found
+    assert set(GATES) <= before
+
+
+@pytest.mark.parametrize(
+    ("context", "version"),
+    [("main", "1.0.7"), ("branch", "1.0.7"), ("unprotected-tag", "1.0.7"), ("release-tag", "v1.2.3")],
+)
+def test_the_version_is_counted_on_branches_and_named_by_release_tags(context: str, version: str) -> None:
+    pipeline = compiled(CATALOGUE.service("market-data"), CONTEXTS[context])
+    variables = {v.key: v.value for v in job_variables(CONTEXTS[context], pipeline.jobs[0])}
+    assert variables["VERSION"] == version
+
+
+@pytest.mark.parametrize("service", list(CATALOGUE), ids=lambda service: service.name)
+def test_deployments_are_not_interrupted_and_one_at_a_time(service: Service) -> None:
+    jobs = {job.name: job for job in compiled(service, CONTEXTS["release-tag"]).jobs}
+    for environment in ("dev", "test", "staging", "production"):
+        job = jobs[f"deploy-{environment}"]
+        assert (job.resource_group, job.interruptible, job.retry.max) == (environment, False, 0)
+        assert job.environment is not None
+        assert job.environment.name == environment
+    assert jobs["verify-production"].resource_group == "production"
+    assert not any(job.interruptible for job in jobs.values() if job.name in {"publish", "verify-production"})
+
+
+@pytest.mark.parametrize(
+    ("environments", "last"),
+    [(["dev"], "integration-test"), (["dev", "test"], "deploy-test"), (["dev", "test", "staging"], "deploy-staging")],
+)
+def test_a_service_may_end_before_production(environments: list[str], last: str) -> None:
+    service = Service.model_validate({**CATALOGUE.service("market-data").model_dump(), "environments": environments})
+    jobs = [job.name for job in compiled(service, CONTEXTS["release-tag"]).jobs]
+    assert jobs == ALL_JOBS[: ALL_JOBS.index(last) + 1]
+
+
+def test_a_profile_without_an_environment_ends_before_it() -> None:
+    fewer = replace(CONTEXT, port_offsets={"dev": 0, "staging": 2})
+    jobs = [job.name for job in compiled(CATALOGUE.service("market-data"), CONTEXTS["main"], fewer).jobs]
+    assert jobs[-1] == "integration-test"
+
+
+def overridden(**overrides: object) -> Service:
+    service = CATALOGUE.service("market-data")
+    return Service.model_validate({**service.model_dump(), "overrides": overrides})
+
+
+def test_overrides_add() -> None:
+    step = "if true; then\n  echo 'a: {{ b }}'\nfi # done"
+    service = overridden(
+        variables={"APP_MODE": "a $CI_JOB_TOKEN: 'b' \"c\""},
+        cache=["data/"],
+        before={"build": ["make generate", step]},
+        after={"package": ["ls"]},
+    )
+    text = render_pipeline(service, CONTEXT)
+    assert check_pipelines({"market-data.yml": text}) == []
+    jobs = {job.name: job for job in compiled(service, CONTEXTS["main"]).jobs}
+    assert [line.strip() for line in jobs["build"].script[:2]] == ["(\nmake generate\n)", f"(\n{step}\n)"]
+    assert jobs["package"].script[-1].strip() == "(\nls\n)"
+    variables = {v.key: v.value for v in job_variables(CONTEXTS["main"], jobs["unit-test"])}
+    assert variables["APP_MODE"] == "a $CI_JOB_TOKEN: 'b' \"c\""
+    assert "data/" in jobs["unit-test"].caches[0].paths
+
+
+CONTAINER = {"image": f"postgres:17@sha256:{'0' * 64}", "alias": "database"}
+
+
+def test_containers_need_a_runner_that_can_start_them() -> None:
+    service = overridden(services=[CONTAINER])
+    with pytest.raises(BadInputError, match="can't start containers") as caught:
+        render_pipeline(service, CONTEXT)
+    assert "overrides.services" in caught.value.where
+    able = replace(CONTEXT, runner_services=True)
+    jobs = parse_pipeline(render_pipeline(service, able), "x.yml").jobs
+    assert jobs["unit-test"].keys["services"][0]["name"] == CONTAINER["image"]
+    assert "services" not in jobs["publish"].keys
+
+
+def test_what_a_paid_tier_has_is_used_only_where_the_profile_says_so() -> None:
+    service = CATALOGUE.service("market-data")
+    assert "cyclonedx:" not in render_pipeline(service, CONTEXT)
+    assert "cyclonedx: sbom.cdx.json" in render_pipeline(service, replace(CONTEXT, cyclonedx_report=True))
+
+
+def test_four_eyes_are_demanded_unless_the_profile_says_otherwise() -> None:
+    service = CATALOGUE.service("market-data")
+    assert render_pipeline(service, CONTEXT).count("--same-person") == 2
+    assert "--same-person" not in render_pipeline(service, replace(CONTEXT, four_eyes=True))
+
+
+def test_a_file_says_its_own_hash() -> None:
+    text = render_pipeline(CATALOGUE.service("settlement"), CONTEXT)
+    lines = text.splitlines(keepends=True)
+    rest = "".join(line for line in lines if not line.startswith("# Content sha256 "))
+    assert f"# Content sha256 {hashlib.sha256(rest.encode()).hexdigest()}\n" in lines
 
 
 def test_a_release_locks_every_file() -> None:
