@@ -89,28 +89,30 @@ class Beside:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """One pipeline file.
+class Expectation:
+    """What the catalogue says of the pipeline's service."""
 
-    `standard`: it must be one of Forgeline's pipelines. `floor` is the coverage in per cent that its unit tests must
-    reach, as far as it is known.
-    """
+    language: str
+    floor: int
+    """Coverage in per cent that its unit tests must reach."""
+    environments: tuple[str, ...]
+    """Where the pipeline brings the service, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One pipeline file. `standard`: it must be one of Forgeline's; `expected` is what is known of it then."""
 
     file: str
     text: str
     standard: bool = False
-    floor: int | None = None
+    expected: Expectation | None = None
     files: NoFiles | Beside = field(default_factory=NoFiles)
-
-    @property
-    def lenient(self) -> bool:
-        """Whether what Forgeline does not read of GitLab's language is passed over."""
-        return not self.standard
 
     @cached_property
     def source(self) -> ConfigSource:
         """The file as the CI language takes it."""
-        return ConfigSource(text=self.text, files=self.files, lenient=self.lenient)
+        return ConfigSource(text=self.text, files=self.files, lenient=True)
 
     @cached_property
     def _included(self) -> Included | ConfigError:
@@ -259,6 +261,15 @@ class Subject:
 
     def script(self, job: str) -> tuple[ScriptLine, ...]:
         """The lines of `before_script` and `script`, which one shell runs."""
+        if job not in self._scripts:
+            self._scripts[job] = self._script(job)
+        return self._scripts[job]
+
+    @cached_property
+    def _scripts(self) -> dict[str, tuple[ScriptLine, ...]]:
+        return {}
+
+    def _script(self, job: str) -> tuple[ScriptLine, ...]:
         value = self.jobs[job]
         before = "before_script"
         if value.get(before) is not None or not self._inherits_default(value, before):

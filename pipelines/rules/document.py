@@ -58,7 +58,8 @@ def includes_are_read(subject: Subject) -> Iterator[Spot]:
     """Every included file can be read, so that nothing is left unproven."""
     for name in subject.unread:
         message = f"{name} is not followed: what it brings is not proven"
-        yield Spot(message=message, location=subject.at("include"))
+        severity = Severity.ERROR if subject.standard else None
+        yield Spot(message=message, location=subject.at("include"), severity=severity)
 
 
 @cache

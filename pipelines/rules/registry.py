@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipelines.rules import artifact, document, job, need, pin, secret, shell
+from pipelines.rules import artifact, document, gate, job, need, pin, production, secret, shell
 from pipelines.rules.rule import Rule
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -31,6 +31,26 @@ RULES: Final[tuple[Rule, ...]] = (
     pin.includes_are_pinned,
     pin.tools_are_pinned,
     secret.no_secret_is_written_down,
+    production.production_waits_for_a_person,
+    gate.gates_are_there,
+    gate.gates_run_on_every_occasion,
+    gate.gates_have_no_conditions,
+    gate.gates_may_not_fail,
+    gate.gates_run_by_themselves,
+    gate.approvals_are_given_by_people,
+    gate.gates_do_their_work,
+    gate.coverage_has_a_floor,
+    gate.gates_hide_no_failure,
+    gate.tools_keep_their_teeth,
+    gate.gates_leave_their_reports,
+    production.production_passes_every_gate,
+    production.artifacts_pass_every_gate,
+    production.environments_come_in_order,
+    production.what_is_deployed_was_published,
+    production.unprotected_refs_release_nothing,
+    production.only_releases_reach_production,
+    production.deployments_are_not_disturbed,
+    production.production_is_verified,
 )
 """Rules that look at one file by itself."""
 

@@ -30,7 +30,7 @@ class Command:
     def calls(self, program: str, *wanted: str) -> bool:
         """Whether it runs `program` with all the `wanted` words (a word that ends in `*` stands for its beginning)."""
         words = self.words[1:]
-        name = self.program
+        name = self.words[0] if "/" in program else self.program
         wrapped = name in WRAPPERS and any(word.rpartition("/")[2] == program for word in words)
         if name != program and not wrapped:
             return False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +65,19 @@ def shellcheck_problems(scripts: Iterable[str]) -> Mapping[str, list[ShellProble
         message = f"SC{comment['code']}: {comment['message']}"
         problems[script].append(ShellProblem(line=max(line, 1), message=message, level=comment["level"]))
     return problems
+
+
+def clean(scripts: Sequence[str], processes: int = os.cpu_count() or 1) -> set[str]:
+    """The scripts that neither bash nor ShellCheck has anything against; several programs look at them side by side.
+
+    Raises ToolError if there is no bash or no ShellCheck.
+    """
+    parts = [part for start in range(processes) if (part := scripts[start::processes])]
+    with ThreadPoolExecutor(max(len(parts), 1)) as pool:
+        checked = list(pool.map(shellcheck_problems, parts))
+        without = [script for part in checked for script, problems in part.items() if not problems]
+        readable = list(pool.map(lambda script: not syntax_problems(script), without))
+    return {script for script, fine in zip(without, readable, strict=True) if fine}
 
 
 def _shellcheck() -> str:
