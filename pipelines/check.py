@@ -13,9 +13,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
+from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from pipelines.catalogue import Service
+from pipelines.catalogue import Catalogue, Service
 from pipelines.ledger import Ledger, NoLedger
+from pipelines.render import Context, render_pipeline
+from pipelines.rules import document
 from pipelines.rules.registry import RULES, SHELL_RULES
 from pipelines.rules.rule import Rule
 from pipelines.rules.text import text_of
@@ -25,7 +28,9 @@ from pipelines.subject import Beside, Expectation, NoFiles, Subject
 SIDE_BY_SIDE: Final = 40
 """Files from which on a second process is worth its start."""
 
-_DASHED = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
+NOT_TEXT: Final = document.file_is_yaml.id
+
+_DASHED = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+|[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
 _PORT = re.compile(r":[0-9]{4,5}\b")
 
 
@@ -53,6 +58,38 @@ def expectation(service: Service, environments: Iterable[str]) -> Expectation:
     return Expectation(language=str(service.language), floor=service.coverage_floor, environments=tuple(environments))
 
 
+def catalogue_tasks(catalogue: Catalogue, context: Context) -> list[Task]:
+    """The pipelines that this checkout renders, each with what its service must have."""
+    return [
+        Task(
+            file=f"{service.name}.yml",
+            text=render_pipeline(service, context),
+            expected=expectation(service, context.environments(service)),
+        )
+        for service in catalogue
+    ]
+
+
+def check_files(files: Iterable[Path], manner: Manner) -> list[Finding]:
+    """What the rules find in files of any content. Raises BadInputError for one that can't be read at all."""
+    findings: list[Finding] = []
+    tasks: list[Task] = []
+    for path in files:
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise BadInputError(f"can't be read: {error.strerror}", where=str(path)) from error
+        try:
+            tasks.append(Task(file=str(path), text=raw.decode("utf-8-sig")))
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            message = f"is not UTF-8 text (byte {error.start})"
+            findings.append(
+                Finding(rule=NOT_TEXT, message=message, file=str(path), line=line, fix="save the file as UTF-8")
+            )
+    return sorted([*findings, *prove(tasks, manner)], key=_order)
+
+
 def check_pipelines(files: Mapping[str, str]) -> list[Finding]:
     """What all rules find in Forgeline's own pipelines, by file name, sorted by place."""
     return prove([Task(file=file, text=text) for file, text in files.items()], Manner())
@@ -78,7 +115,11 @@ def prove(tasks: Sequence[Task], manner: Manner) -> list[Finding]:
     if manner.standard:
         ledger.add(proven)
     ledger.add(sorted(scripts - faulty))
-    return sorted(findings, key=lambda finding: (finding.file, finding.line, finding.rule, finding.message))
+    return sorted(findings, key=_order)
+
+
+def _order(finding: Finding) -> tuple[str, int, str, str]:
+    return (finding.file, finding.line, finding.rule, finding.message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +170,8 @@ def normalised(script: str, names: frozenset[str]) -> str:
 
     def plain(match: re.Match[str]) -> str:
         word = match[0]
+        if word.replace("_", "-") in names:
+            return "a-service" if "-" in word else "a_service"
         for name in (word, word.partition("-")[2], word.partition("-")[2].rpartition("-")[0]):
             if name in names:
                 return word.replace(name, "a-service")
