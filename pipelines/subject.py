@@ -17,7 +17,7 @@ from pipelines.context import Occasion, occasion_context
 from pipelines.graph import Graph
 from pipelines.language.compiler import plan_pipeline
 from pipelines.language.configuration import Configuration, read_configuration
-from pipelines.language.document import TOO_BIG, Document, Place
+from pipelines.language.document import TOO_BIG, Document, Place, read
 from pipelines.language.error import ConfigError
 from pipelines.language.extends import extend
 from pipelines.language.include import Included, expand_includes
@@ -136,15 +136,18 @@ class Subject:
     @cached_property
     def document(self) -> Document:
         """The file itself with its places; empty if it can't be read."""
-        if isinstance(self._included, ConfigError):
+        if not isinstance(self._included, ConfigError):
+            return self._included.documents[self.source.place]
+        try:
+            return read(self.text, lenient=True)  # What it includes can't be had.
+        except (ConfigError, RecursionError):
             return Document({}, {})
-        return self._included.documents[self.source.place]
 
     @cached_property
     def _documents(self) -> tuple[tuple[str, Document], ...]:
         """Name and content of every file that was read; of two that say something, the earlier one here counts."""
         if isinstance(self._included, ConfigError):
-            return ()
+            return ((self.file, self.document),)
         first, *others = self._included.documents.items()
         return ((self.file, first[1]), *((ref.path, document) for ref, document in reversed(others)))
 

@@ -90,7 +90,7 @@ class Document:
         found: Mark | None = None
         value: Any = self.value
         for part in path:
-            found = self.marks[id(value)].get(part) if isinstance(value, (dict, list)) else None
+            found = self.marks.get(id(value), {}).get(part) if isinstance(value, (dict, list)) else None
             if found is None:
                 return None
             value = value[part]

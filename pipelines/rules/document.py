@@ -13,7 +13,7 @@ import jsonschema_rs
 from infra.core.document import nearest
 from infra.core.finding import Severity
 from pipelines.language.document import Reference
-from pipelines.rules.refusal import OTHER, locate, refusals
+from pipelines.rules.refusal import OTHER, is_about_includes, locate, refusals
 from pipelines.rules.rule import Spot, rule
 from pipelines.subject import Subject
 
@@ -24,6 +24,8 @@ _MESSAGE_LIMIT = 300
 def file_is_yaml(subject: Subject) -> Iterator[Spot]:
     """The file, and every file that it includes, is a YAML mapping within GitLab's limits."""
     for message in subject.problems:
+        if is_about_includes(message):
+            continue
         yield Spot(message=message.removeprefix("(<unknown>): "), location=locate(subject, message))
 
 

@@ -84,7 +84,7 @@ DUTIES: Final[Mapping[str, Duty]] = {
         paths=("sbom.cdx.json",),
         reads_source=True,
     ),
-    "publish": Duty(calls=(("publish",),)),
+    "publish": Duty(calls=(("publish()",),)),
     "integration-test": Duty(calls=(("forgeline", "gate", "integration", *_DEPLOYED),), reads_source=True),
     "deploy-test": Duty(calls=(("forgeline", "deploy", "--environment", "test", *_DEPLOYED),)),
     "approve-staging": Duty(

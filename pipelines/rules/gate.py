@@ -1,32 +1,28 @@
-"""The gates of the standard: they are there, nothing takes them away, and they do their work."""
+"""The gates of the standard: they are there, they run on every occasion, and nothing lets anybody pass them by."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipelines.context import Occasion
 from pipelines.language.model import JobSpec, When
-from pipelines.override import TAKEN_NAMES, TAKEN_PREFIXES
-from pipelines.rules.duty import DUTIES, LANGUAGES, toothless, unmet
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of, text_of
-from pipelines.shell.command import Command
-from pipelines.shell.reader import read_script
 from pipelines.standard import GATES, GATES_BEFORE_PUBLISH, STAGES, stages
 from pipelines.subject import Subject
 
 APPROVALS: Final = ("approve-staging", "approve-production")
-LOWEST_FLOOR: Final = 70
-"""Coverage in per cent that every service's unit tests must reach."""
 
 ON_MAIN: Final = ("package", "publish", "deploy-dev", "integration-test", "deploy-test")
 """Jobs that run on main too; those after them only for a release."""
 
-_OWN_VARIABLES = frozenset({"GIT_DEPTH", "GIT_STRATEGY", "VERSION"})
-_WITHOUT_FILES = ("empty", "none")
-_FLOOR = re.compile(r">= *([0-9]{1,3})\b")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_ASKED = frozenset(
+    {"CI_COMMIT_BRANCH", "CI_COMMIT_REF_PROTECTED", "CI_COMMIT_TAG", "CI_DEFAULT_BRANCH", "CI_OPEN_MERGE_REQUESTS"}
+    | {"CI_PIPELINE_SOURCE"}
+)
+"""What the rules of a standard pipeline may ask for: nobody can set it for a pipeline."""
 
 
 def jobs_of(environments: Iterable[str]) -> tuple[str, ...]:
@@ -94,7 +90,7 @@ def gates_may_not_fail(subject: Subject) -> Iterator[Spot]:
     """No gate is allowed to fail, on any occasion."""
     for gate in present_gates(subject):
         value = subject.jobs[gate].get("allow_failure")
-        weak = [job for job in _compiled(subject, gate) if job.allow_failure or job.allow_failure_exit_codes]
+        weak = [job for job in compiled(subject, gate) if job.allow_failure or job.allow_failure_exit_codes]
         if value or weak:
             yield Spot(message=f"gate {gate!r} is allowed to fail", location=subject.at(gate, "allow_failure"))
 
@@ -103,7 +99,7 @@ def gates_may_not_fail(subject: Subject) -> Iterator[Spot]:
 def gates_run_by_themselves(subject: Subject) -> Iterator[Spot]:
     """Every gate but the approvals runs by itself, after what it needs has succeeded."""
     for gate in present_gates(subject):
-        found = {job.when for job in _compiled(subject, gate)} - {When.ON_SUCCESS}
+        found = {job.when for job in compiled(subject, gate)} - {When.ON_SUCCESS}
         when = subject.jobs[gate].get("when")
         if gate not in APPROVALS and (found or when not in (None, "on_success")):
             said = ", ".join(sorted(found)) or str(when)[:40]
@@ -126,106 +122,49 @@ def approvals_are_given_by_people(subject: Subject) -> Iterator[Spot]:
                 break
 
 
-@rule("gate-idle", standard=True, remedy="let the gate's script call the tool, such that its failure ends the job")
-def gates_do_their_work(subject: Subject) -> Iterator[Spot]:
-    """Every gate's script calls its tool, and the tool's failure ends the job."""
-    language = _language(subject)
-    for gate in present_gates(subject):
-        for call in unmet(DUTIES[gate], language, _commands(subject, gate)):
-            message = f"gate {gate!r} does not call `{' '.join(call)}` such that its failure ends the job"
-            yield Spot(message=message, location=subject.at(gate, "script"))
-    for command in _commands(subject, "publish"):
-        if command.calls("curl", "--upload-file"):
-            return
-    if "publish" in subject.jobs:
-        message = "gate 'publish' uploads nothing (`curl --upload-file`)"
-        yield Spot(message=message, location=subject.at("publish", "script"))
+@rule(
+    "rules-loosened",
+    standard=True,
+    remedy="let it say `if` and `when` only, about what GitLab sets",
+)
+def rules_loosen_nothing(subject: Subject) -> Iterator[Spot]:
+    """No rule of a job gives it other needs or variables, lets it fail, or asks for what anybody can set."""
+    for job, value in subject.jobs.items():
+        rules = value.get("rules")
+        for index, item in enumerate(rules if isinstance(rules, list) else ()):
+            for key, said in _loosened(job, item if isinstance(item, dict) else {}):
+                message = f"a rule of job {job!r} {said}"
+                yield Spot(message=message, location=subject.at(job, "rules", index, key))
+    workflow = subject.merged.get("workflow")
+    rules = workflow.get("rules") if isinstance(workflow, dict) else None
+    for index, item in enumerate(rules if isinstance(rules, list) else ()):
+        asked = _foreign_variables(item.get("if") if isinstance(item, dict) else None)
+        if asked:
+            message = f"a rule of the workflow asks for {asked}, which anybody can set"
+            yield Spot(message=message, location=subject.at("workflow", "rules", index, "if"))
 
 
-@rule("coverage-floor", standard=True, remedy="demand what the service's tier demands, or more")
-def coverage_has_a_floor(subject: Subject) -> Iterator[Spot]:
-    """The unit tests' job demands at least the coverage of the service's tier."""
-    wanted = subject.expected.floor if subject.expected is not None else LOWEST_FLOOR
-    for command in _commands(subject, "unit-test"):
-        if command.counts and command.calls("awk", "BEGIN*"):
-            found = [int(number) for number in _FLOOR.findall(" ".join(command.words))]
-            if not found or min(found) < wanted:
-                message = f"the unit tests need only {min(found, default=0)} % coverage; the tier's floor is {wanted} %"
-                yield Spot(message=message, location=subject.at("unit-test", "script"))
+def _loosened(job: str, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What of a job's rule is more than a condition: the key, and what it does."""
+    for key in rule:
+        if key not in ("if", "when", "allow_failure"):
+            yield key, f"has `{key}`, which makes another job of it"
+    if rule.get("allow_failure"):
+        yield "allow_failure", "lets it fail"
+    allowed = ("never", "manual") if job in APPROVALS else ("never", "on_success")
+    when = rule.get("when", "on_success")
+    if when not in allowed:
+        yield "when", f"has `when: {str(when)[:40]}`"
+    if asked := _foreign_variables(rule.get("if")):
+        yield "if", f"asks for {asked}, which anybody can set"
 
 
-@rule("gate-hides-failure", standard=True, remedy="remove it: a gate that hides its failure is none")
-def gates_hide_no_failure(subject: Subject) -> Iterator[Spot]:
-    """No gate's script hides a failure (`|| true`, `set +e`, `exit 0`, a trap that exits well)."""
-    for gate in present_gates(subject):
-        lines = subject.script(gate)
-        for weakness in read_script(text_of(lines)).weaknesses:
-            message = f"gate {gate!r} hides a failure: `{weakness.text}`"
-            yield Spot(message=message, location=location_of(lines, weakness.line))
+def _foreign_variables(condition: Any) -> str:
+    """The variables of a condition that GitLab does not set by itself."""
+    names = dict.fromkeys(_VARIABLE.findall(condition)) if isinstance(condition, str) else {}
+    return ", ".join(name for name in names if name not in _ASKED)
 
 
-@rule("gate-toothless", standard=True, remedy="remove it: with it the tool finds less than it is there to find")
-def tools_keep_their_teeth(subject: Subject) -> Iterator[Spot]:
-    """No option, variable or empty folder keeps a gate's tool from finding anything."""
-    for gate in present_gates(subject):
-        lines = subject.script(gate)
-        for command in read_script(text_of(lines)).commands:
-            for option in toothless(command):
-                message = f"gate {gate!r} calls {command.program} with {option!r}"
-                yield Spot(message=message, location=location_of(lines, command.line))
-        for name, value in _variables(subject, gate):
-            taken = name in TAKEN_NAMES or name.startswith(TAKEN_PREFIXES)
-            blind = name == "GIT_STRATEGY" and value in _WITHOUT_FILES and DUTIES[gate].reads_source
-            if (taken and name not in _OWN_VARIABLES) or blind:
-                message = f"gate {gate!r} has the variable {name}, which changes what its tools do"
-                yield Spot(message=message, location=subject.at(gate, "variables", name))
-
-
-@rule("gate-report-missing", standard=True, remedy="keep what the gate found as an artifact, also when it failed")
-def gates_leave_their_reports(subject: Subject) -> Iterator[Spot]:
-    """Every gate leaves the report that it is there to make."""
-    for gate in present_gates(subject):
-        duty = DUTIES[gate]
-        artifacts = subject.jobs[gate].get("artifacts")
-        held: dict[str, Any] = artifacts if isinstance(artifacts, dict) else {}
-        paths, reports = held.get("paths") or [], held.get("reports") or {}
-        text = text_of(subject.script(gate))
-        for kind in duty.reports:
-            if kind not in reports:
-                yield Spot(message=f"gate {gate!r} gives no {kind} report", location=subject.at(gate, "artifacts"))
-        for path in duty.paths:
-            kept = [one for one in paths if isinstance(one, str) and path in ("*", one)]
-            if not kept or held.get("when") == "on_failure":
-                said = "its report" if path == "*" else repr(path)
-                yield Spot(message=f"gate {gate!r} does not keep {said}", location=subject.at(gate, "artifacts"))
-            for one in kept:
-                if one not in text and not one.startswith("target/"):
-                    message = f"gate {gate!r} keeps {one!r}, which its script does not make"
-                    yield Spot(message=message, location=subject.at(gate, "artifacts", "paths"))
-
-
-def _compiled(subject: Subject, job: str) -> Iterator[JobSpec]:
+def compiled(subject: Subject, job: str) -> Iterator[JobSpec]:
     """The job on each occasion on which it runs."""
     return (graph.jobs[job] for graph in subject.graphs.values() if job in graph.jobs)
-
-
-def _commands(subject: Subject, job: str) -> tuple[Command, ...]:
-    return read_script(text_of(subject.script(job))).commands if job in subject.jobs else ()
-
-
-def _variables(subject: Subject, gate: str) -> list[tuple[str, str]]:
-    """The configuration's variables of a gate, on whatever occasion it runs."""
-    found = {variable.key: variable.value for job in _compiled(subject, gate) for variable in job.variables}
-    return sorted(found.items())
-
-
-def _language(subject: Subject) -> str:
-    """The language of the service: by the catalogue, or else the one whose duties are met best."""
-    if subject.expected is not None:
-        return subject.expected.language
-
-    def faults(language: str) -> int:
-        gates = [gate for gate in present_gates(subject) if DUTIES[gate].by_language]
-        return sum(len(list(unmet(DUTIES[gate], language, _commands(subject, gate)))) for gate in gates)
-
-    return min(LANGUAGES, key=faults)

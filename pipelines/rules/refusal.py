@@ -26,18 +26,26 @@ _KINDS: Final = (
     ("rules-syntax", re.compile(r"^(jobs:.*|workflow|include):rules|rules should be|invalid expression syntax")),
     ("script-missing", re.compile(r"script can't be blank|config should implement the script:")),
 )
-_PLACE = re.compile(r" at line (\d+) column (\d+)$")
+_PLACE = re.compile(r"^(?:`(?P<file>[^`]+)`: )?.* at line (?P<line>\d+) column (?P<column>\d+)$", re.S)
+_INCLUDE = re.compile(r"(?i)include|^local file|^project `")
 _KEY = re.compile(r"[: ]([a-z_]+)")
+_KEYS = (("`extends`", "extends"), ("needs duplicated", "needs"), ("include", "include"))
+"""Words by which a message shows the key that it is about, where it does not name it first."""
 
 
 def messages(subject: Subject) -> list[str]:
     """Everything that makes GitLab refuse the file, on any occasion."""
-    found: list[str] = []
+    found: list[str] = [message for message in subject.problems if is_about_includes(message)]
     if not subject.problems:
         for result in (subject.configuration, *subject.pipelines.values()):
             if isinstance(result, ConfigError):
                 found += result.messages
     return list(dict.fromkeys(found))
+
+
+def is_about_includes(message: str) -> bool:
+    """Whether the file itself can be read, and what it includes can't be had."""
+    return _INCLUDE.search(message) is not None and _PLACE.match(message) is None
 
 
 def kind(message: str) -> str:
@@ -64,15 +72,18 @@ def with_refusals(subject: Subject, name: str, spots: Iterable[Spot]) -> Iterato
 
 def locate(subject: Subject, message: str) -> Location:
     """The place that a message speaks of, as near as it says."""
-    place = _PLACE.search(message)
+    place = _PLACE.match(message)
     if place:
-        return Location(file=subject.file, line=int(place[1]), column=int(place[2]))
+        return Location(file=place["file"] or subject.file, line=int(place["line"]), column=int(place["column"]))
     lowered = message.lower()
+    shown = next((key for words, key in _KEYS if words in lowered), None)
     for job in sorted(subject.jobs, key=len, reverse=True):
         name = job.lower()
         for start in (f"jobs:{name}", f"jobs {name}", f"{name} job:", f"{name}:", f"'{name}' job", f"{name} has"):
             if lowered.startswith(start):
-                key = _KEY.match(lowered, len(start))
-                return subject.at(job, key[1]) if key else subject.at(job)
+                named = _KEY.match(lowered, len(start))
+                key = shown or (named[1] if named else None)
+                return subject.at(job, key) if key else subject.at(job)
     first = re.match(r"[a-z_]+", lowered)
-    return subject.at(first[0]) if first else subject.at()
+    key = shown or (first[0] if first else None)
+    return subject.at(key) if key else subject.at()

@@ -21,6 +21,8 @@ class Command:
     """From 1, in the script."""
     counts: bool
     """Whether it surely runs and its failure ends the job."""
+    function: bool = False
+    """Whether it is a function of the script, which may have the name of a program."""
 
     @property
     def program(self) -> str:
@@ -28,7 +30,13 @@ class Command:
         return self.words[0].rpartition("/")[2] if self.words else ""
 
     def calls(self, program: str, *wanted: str) -> bool:
-        """Whether it runs `program` with all the `wanted` words (a word that ends in `*` stands for its beginning)."""
+        """Whether it runs `program` with all the `wanted` words (a word that ends in `*` stands for its beginning).
+
+        A program that ends in `()` is a function of the script.
+        """
+        if self.function != program.endswith("()"):
+            return False
+        program = program.removesuffix("()")
         words = self.words[1:]
         name = self.words[0] if "/" in program else self.program
         wrapped = name in WRAPPERS and any(word.rpartition("/")[2] == program for word in words)

@@ -50,11 +50,13 @@ def tested(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 def leaves(node: tree_sitter.Node) -> bool:
     """Whether nothing runs behind `node`."""
     words = words_of(node) if node.type == "command" else ()
-    return bool(words) and words[0] in ("exit", "return")
+    return bool(words) and (words[0] in ("exit", "return") or (words[0] == "exec" and len(words) > 1))
 
 
 def leaves_well(node: tree_sitter.Node) -> bool:
-    return words_of(node)[1:2] in ((), ("0",))
+    """Whether what ends the script here may end it well."""
+    words = words_of(node)
+    return words[0] == "exec" or not is_failure(words[1:])
 
 
 def is_failure(arguments: tuple[str, ...]) -> bool:

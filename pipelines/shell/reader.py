@@ -7,6 +7,7 @@ that may not run at all. What is not understood counts as not ending the job.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -34,6 +35,8 @@ from pipelines.shell.node import (
 
 _TRANSPARENT: Final = frozenset({"program", "compound_statement", "do_group", "subshell"})
 _DEPTH_LIMIT: Final = 200
+_UNREADABLE: Final = frozenset({"eval", "source", "."})
+"""These run text that is not to be seen here, which may do anything."""
 
 
 class Weight(Enum):
@@ -113,10 +116,8 @@ class _Reader:
         asked = Weight.NOTHING
         then = Weight.NOTHING
         if weight is not Weight.NOTHING and operator == "||":
-            if self._fails(right):
+            if self._fails(right) or same_program(left, right):
                 asked = Weight.DECIDES
-            elif same_program(left, right):
-                asked, then = Weight.DECIDES, weight
             elif left.type != "test_command":
                 self.weaknesses.append(Weakness(text=f"|| {first_line(right)}", line=row(right)))
         elif weight is Weight.DECIDES:
@@ -149,9 +150,9 @@ class _Reader:
         if runs and (by := fetcher_inside(node)):
             self.fetched.append(Fetched(by=by, to=runs, line=row(node)))
         counts = weight is not Weight.NOTHING
-        self.commands.append(Command(words=words, line=row(node), counts=counts))
-        self._settings(words, node)
         function = self._functions.get(words[0])
+        self.commands.append(Command(words=words, line=row(node), counts=counts, function=function is not None))
+        self._settings(words, node)
         if function is not None and words[0] not in self._calling:
             self._calling.append(words[0])
             first = len(self.commands)
@@ -190,6 +191,8 @@ class _Reader:
 
     def _settings(self, words: tuple[str, ...], node: tree_sitter.Node) -> None:
         """What makes all that follows harmless: `set +e`, a trap that exits well."""
+        if words[0] in _UNREADABLE:
+            self.weaknesses.append(Weakness(text=first_line(node), line=row(node)))
         unset = words[0] == "set" and any(switches_off(words, index) for index in range(1, len(words)))
         trapped = words[0] == "trap" and len(words) > 1 and trap_hides(words)
         if unset or trapped:
@@ -219,4 +222,4 @@ def _with_arguments(command: Command, arguments: tuple[str, ...]) -> Command:
         return command
     at = command.words.index("$@")
     words = (*command.words[:at], *arguments, *command.words[at + 1 :])
-    return Command(words=words, line=command.line, counts=command.counts)
+    return replace(command, words=words)
