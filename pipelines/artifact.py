@@ -16,3 +16,11 @@ def artifact_path(service: Service, version: str) -> str:
         group = MAVEN_GROUP_ID.replace(".", "/")
         return f"{MAVEN_RELEASES}/{group}/{service.name}/{version}/{service.name}-{version}.jar"
     return f"{RAW_RELEASES}/{service.name}/{version}/{service.name}-{version}.tar.gz"
+
+
+def sbom_path(service: Service, version: str) -> str:
+    """`REPOSITORY/PATH` of the CycloneDX document that is published beside the artifact."""
+    artifact = artifact_path(service, version)
+    folder, _, _ = artifact.rpartition("/")
+    suffix = "-cyclonedx.json" if service.language is Language.JAVA else ".cdx.json"
+    return f"{folder}/{service.name}-{version}{suffix}"

@@ -87,6 +87,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
         "port": service.port,
         "language_readme": f"{language}/README.part.j2",
         "domain_readme": f"{domain}/README.part.j2",
+        "domain_checks": f"{domain}/checks.part.j2",
     }
     environment = _environment(templates)
     files: dict[str, str] = {}

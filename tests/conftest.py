@@ -12,6 +12,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what was made over the golden files")
+    parser.addoption("--release-all", action="store_true", help="release all ten services, not one of each language")
 
 
 @pytest.fixture

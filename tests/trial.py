@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.core.settings import ROOT, Settings, load_settings
-from pipelines.catalogue import load_catalogue
+from pipelines.catalogue import Environment, load_catalogue
 
 FORGELINE = Path(sys.executable).with_name("forgeline")
 
@@ -60,11 +60,12 @@ def stack(environ: Mapping[str, str] = os.environ) -> Iterator[Stack]:
     folder = Path(tempfile.mkdtemp(prefix="forgeline-"))
     profile = folder / "trial.yaml"
     gitlab, openbao, cluster, nexus = free_ports(4)
-    offset = free_offset([service.port for service in load_catalogue()])
+    offsets = free_offsets([service.port for service in load_catalogue()])
     profile.write_text(
         "name: trial\n"
         f"ports: {{gitlab: {gitlab}, openbao: {openbao}, openbao_cluster: {cluster}, nexus: {nexus}}}\n"
-        f"environment_port_offsets: {{dev: {offset}}}\n"
+        f"environment_port_offsets: {json.dumps(offsets)}\n"
+        "advisories: infra/profiles/advisories\n"
     )
     made = Stack(folder, {**environ, "FORGELINE_PROFILE": str(profile), "FORGELINE_STATE": str(folder / "state")})
     try:
@@ -93,16 +94,19 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError(f"there are no {count} free ports")
 
 
-def free_offset(ports: list[int]) -> int:
-    """A number that, added to each of `ports`, gives a free port below those that the system hands out itself.
+def free_offsets(ports: list[int]) -> dict[str, int]:
+    """For each environment a number that, added to `ports`, gives free ports below those of the system's own choice.
 
     Drawn by chance: another stack's services may not listen yet.
     """
-    for offset in random.sample(range(11_000, 23_000, 20), 100):
+    names = [str(environment) for environment in Environment]
+    width = max(ports) - min(ports) + 1
+    for first in random.sample(range(11_000, 23_000, 20), 100):
+        offsets = {name: first + index * width for index, name in enumerate(names)}
         try:
-            for port in ports:
-                socket.create_server(("127.0.0.1", port + offset)).close()
+            for port in (port + offset for offset in offsets.values() for port in ports):
+                socket.create_server(("127.0.0.1", port)).close()
         except OSError:
             continue
-        return offset
+        return offsets
     raise AssertionError("no block of free ports")

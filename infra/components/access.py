@@ -10,6 +10,9 @@ import pulumi
 from infra.core.naming import DEPLOYER, JWT_MOUNT, KV_MOUNT, NEXUS_MOUNT, READER, build_role, deploy_role, publish_role
 from infra.provider.resource import vault
 
+RELEASE_ENVIRONMENTS = ("staging", "production")
+"""Environments that only pipelines of release tags deploy to."""
+
 TOKEN_SECONDS = 900
 """How long a job may use its OpenBao token: 15 minutes."""
 
@@ -57,7 +60,9 @@ class ServiceAccessConfig:
 
 
 class ServiceAccess(pulumi.ComponentResource):
-    """Build on any ref reads dependencies; publish on protected refs; deploy on protected refs in one environment."""
+    """Build on any ref reads dependencies; publish on protected refs; deploy on protected refs in one environment, from
+    staging on only on protected tags.
+    """
 
     def __init__(self, name: str, config: ServiceAccessConfig, opts: pulumi.ResourceOptions) -> None:
         super().__init__("forgeline:component:ServiceAccess", name, opts=opts)
@@ -73,7 +78,9 @@ class ServiceAccess(pulumi.ComponentResource):
             ),
         }
         for environment in config.environments:
-            claims = {**protected, "environment": environment}
+            # What comes after an approval is for release tags alone; which environment it is, is part of the token.
+            ref = {"ref_type": "tag"} if environment in RELEASE_ENVIRONMENTS else {}
+            claims = {**protected, **ref, "environment": environment}
             roles[deploy_role(service, environment)] = (claims, _reads(f"{NEXUS_MOUNT}/creds/{DEPLOYER}"))
         self.roles: list[pulumi.Resource] = [
             JobRole(

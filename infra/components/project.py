@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.core.naming import PIPELINES_PROJECT, SERVICES_GROUP, service_project
+from infra.core.naming import PIPELINES_PROJECT, SERVICES_GROUP
 from infra.provider.resource import gitlab
 
 BRANCH = "main"
@@ -18,6 +18,8 @@ class ServiceProjectConfig:
     """`pipeline_version` is a tag of the pipelines' project. `developers` are users of the service's team."""
 
     service: str
+    path: str
+    """The project's full path."""
     description: str
     pipeline_version: str
     topics: Sequence[str]
@@ -30,7 +32,7 @@ class ServiceProject(pulumi.ComponentResource):
     def __init__(self, name: str, config: ServiceProjectConfig, opts: pulumi.ResourceOptions) -> None:
         super().__init__("forgeline:component:ServiceProject", name, opts=opts)
         child = pulumi.ResourceOptions(parent=self)
-        path = service_project(config.service)
+        path = config.path
         self.project = gitlab.Project(
             path,
             path=path,

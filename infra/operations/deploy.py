@@ -25,7 +25,6 @@ VERSION: Final = re.compile(r"[0-9A-Za-z]+([.+_-][0-9A-Za-z]+)*")
 VERSION_LIMIT: Final = 60
 
 _COMMANDS: Final[Mapping[Language, tuple[str, ...]]] = {
-    Language.GO: ("RELEASE/{name}",),
     # A small service on a shared machine: one compiler tier and the serial collector save half of a JVM's memory.
     Language.JAVA: (
         "java",
@@ -40,7 +39,10 @@ _COMMANDS: Final[Mapping[Language, tuple[str, ...]]] = {
     Language.NODE: ("node", "--max-old-space-size=64", "RELEASE/{entry}"),
     Language.PYTHON: ("python3", "RELEASE/{name}.pyz"),
 }
-"""How each language's artifact is run. A first word without a slash is a tool of this machine."""
+"""How an artifact is run that is no program named as its service. A first word without a slash is a tool of this
+machine."""
+
+_PROGRAM: Final = ("RELEASE/{name}",)
 
 NODE_ENTRY: Final = "src/main.js"
 
@@ -74,7 +76,70 @@ def deploy(
     Raises BadInputError for an environment or version that can't be, ToolError with what the playbook says.
     """
     _check(settings, service, environment, version)
-    username, password = _credentials(environ)
+    credentials = _credentials(environ)
+    changed = _play(settings, service, environment, version, progress, environ, credentials, attempts=attempts)
+    return _result(settings, service, environment, version, changed)
+
+
+def go_back(
+    settings: Settings,
+    service: Service,
+    environment: str,
+    version: str,
+    progress: Progress,
+    environ: Mapping[str, str],
+) -> DeployResult:
+    """Return to the release that ran before `version`; if another than `version` runs, that is done already.
+
+    Needs no credentials, for the release is kept. Raises BadInputError if there was none before, ToolError if it
+    does not serve either.
+    """
+    _check(settings, service, environment, version)
+    folder = settings.deployments(environment) / service.name
+    current = _linked(folder / "current")
+    if current not in {"", version}:
+        return _result(settings, service, environment, current, ())
+    previous = _linked(folder / "previous")
+    if not current or previous in {"", current} or not (folder / "releases" / previous).is_dir():
+        raise BadInputError(
+            f"there is no release of {service.name} before {version} in {environment}",
+            where=str(folder),
+            fix="deploy a version that is known to be good",
+        )
+    changed = _play(settings, service, environment, previous, progress, environ, _NOTHING_TO_FETCH, remember=False)
+    return _result(settings, service, environment, previous, changed)
+
+
+_NOTHING_TO_FETCH: Final = ("nobody", SecretValue("none"))
+"""Stands for credentials where the release is on this machine already."""
+
+
+def _linked(link: Path) -> str:
+    """The version that the link leads to, or nothing."""
+    return link.readlink().name if link.is_symlink() else ""
+
+
+def _result(
+    settings: Settings, service: Service, environment: str, version: str, changed: tuple[str, ...]
+) -> DeployResult:
+    url = f"http://{settings.profile.address}:{settings.service_port(service.port, environment)}"
+    return DeployResult(service=service.name, environment=environment, version=version, url=url, changed=changed)
+
+
+def _play(
+    settings: Settings,
+    service: Service,
+    environment: str,
+    version: str,
+    progress: Progress,
+    environ: Mapping[str, str],
+    credentials: tuple[str, SecretValue],
+    *,
+    attempts: int = 40,
+    remember: bool = True,
+) -> tuple[str, ...]:
+    """Run the playbook; the names of the tasks that changed something."""
+    username, password = credentials
     folder = settings.deployments(environment) / service.name
     item = f"{service.name} in {environment}"
     progress.start(item, f"deploying {version}")
@@ -86,6 +151,7 @@ def deploy(
                     **_variables(settings, service, environment, version, environ),
                     "service_folder": str(folder),
                     "service_attempts": attempts,
+                    "service_remember": remember,
                     "nexus_username": username,
                 },
                 prompts={"Nexus password": password},
@@ -97,8 +163,7 @@ def deploy(
             progress.failed(item, error.what.splitlines()[0])
             raise
     progress.done(item, f"serves {version}" + ("" if run.changed else ", unchanged"))
-    url = f"http://{settings.profile.address}:{settings.service_port(service.port, environment)}"
-    return DeployResult(service=service.name, environment=environment, version=version, url=url, changed=run.changed)
+    return run.changed
 
 
 def _check(settings: Settings, service: Service, environment: str, version: str) -> None:
@@ -126,7 +191,7 @@ def _variables(
     settings: Settings, service: Service, environment: str, version: str, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     names = {"name": service.name, "version": version, "entry": NODE_ENTRY}
-    words = [word.format(**names) for word in _COMMANDS[service.language]]
+    words = [word.format(**names) for word in _COMMANDS.get(service.language, _PROGRAM)]
     if "/" not in words[0]:
         words[0] = _tool(words[0], environ)
     supervisor = settings.data("supervisor")

@@ -55,12 +55,15 @@ def _platform(settings: Settings, catalogue: Catalogue, plugin: Path, environ: M
 
 
 def _service(settings: Settings, catalogue: Catalogue, entry: Service) -> service.Service:
+    seed = render_skeleton(entry)
     return service.Service(
         name=entry.name,
+        repository=entry.project,
         description=entry.description,
         pipeline_version=catalogue.pipeline_version(entry),
         openbao_url=settings.openbao_url,
-        seed=render_skeleton(entry),
+        seed=seed,
+        executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
     )

@@ -15,6 +15,8 @@ class Service:
     """All that a service's resources depend on. `seed` maps a path to the text that an empty repository begins with."""
 
     name: str
+    repository: str
+    """The full path of its project."""
     description: str
     pipeline_version: str
     """The pipeline release that it is on: a tag of `platform/pipelines`."""
@@ -53,6 +55,7 @@ def build(inputs: Service, gates: Gates) -> None:
         inputs.name,
         ServiceProjectConfig(
             service=inputs.name,
+            path=inputs.repository,
             description=inputs.description,
             pipeline_version=inputs.pipeline_version,
             topics=inputs.topics,

@@ -23,18 +23,21 @@ from infra.toolchain.system import find_system
 LAB_TOOLS = (
     "pulumi",
     "gitlab-runner",
+    "gitleaks",
     "nexus-secrets",
     "openbao",
     "nexus",
     "java",
     "go",
     "node",
+    "gosec",
     "gotestsum",
     "staticcheck",
+    "gocover-cobertura",
 )
 """What a lab needs, the longest builds first."""
 
-JOB_TOOLS = ("openbao", "go", "node", "gotestsum", "staticcheck")
+JOB_TOOLS = ("openbao", "go", "node", "gitleaks", "gosec", "gotestsum", "gocover-cobertura", "staticcheck")
 """What pipeline jobs find on their PATH, besides Forgeline itself.
 
 Java is not among them: the runtime that Nexus may run on has no compiler, and would hide a JDK of the system's.

@@ -96,6 +96,7 @@ DUTIES: Final[Mapping[str, Duty]] = {
 }
 
 LANGUAGES: Final = ("go", "java", "node", "python", "generic")
+"""Those that have rows here. Another one is held to less: each gate must call some program and hear its failure."""
 
 TOOTHLESS: Final[Mapping[str, tuple[str, ...]]] = {
     "gitleaks": ("--exit-code*", "--baseline-path*", "-b", "--max-target-megabytes*", "--log-opts*", "--enable-rule*"),
@@ -123,15 +124,29 @@ TOOTHLESS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Options with which a tool of a gate looks at less or finds nothing wrong."""
 
+_HELPERS: Final = frozenset(
+    {":", "[", ".", "awk", "cat", "cd", "cp", "cut", "date", "echo", "env", "eval", "exec", "exit", "export", "false"}
+    | {"find", "forgeline", "git", "grep", "head", "install", "ln", "ls", "mkdir", "mktemp", "mv", "printf", "pwd"}
+    | {"read", "return", "rm", "sed", "set", "sha256sum", "shift", "sleep", "sort", "source", "tail", "tee", "test"}
+    | {"touch", "tr", "trap", "true", "umask", "unset", "wc"}
+)
+"""Programs that are no tool of any language: a language without a row of its own must call another one in each gate."""
+
 USELESS: Final = ("--help", "-h", "--dry-run")
 """Options with which no tool does its work."""
 
 
 def unmet(duty: Duty, language: str, commands: tuple[Command, ...]) -> Iterator[Call]:
     """The calls that none of the commands makes such that its failure ends the job."""
+    if duty.by_language and language not in LANGUAGES and not any(map(_is_tool, commands)):
+        yield ("a tool of the language",)
     for call in duty.all_calls(language):
         if not any(one.counts and one.calls(*call) and not set(USELESS) & set(one.words) for one in commands):
             yield call
+
+
+def _is_tool(command: Command) -> bool:
+    return command.counts and not command.function and command.program not in _HELPERS
 
 
 def toothless(command: Command) -> Iterator[str]:

@@ -39,7 +39,7 @@ def _effects(before: tuple[str, ...], script: tuple[str, ...]) -> tuple[str | No
     commands = _commands_of(before, script)
     target = None
     for command in commands:
-        if command.calls("forgeline", "deploy", "--environment") and "--previous" not in command.words:
+        if command.calls("forgeline", "deploy", "--environment") and "--back-from" not in command.words:
             at = command.words.index("--environment") + 1
             target = command.words[at] if at < len(command.words) else ""
             break
@@ -191,7 +191,7 @@ def production_is_verified(subject: Subject) -> Iterator[Spot]:
             continue
         commands = _commands(verify)
         asks = any(one.counts and one.calls("forgeline", "gate", "health") for one in commands)
-        back = any(one.calls("forgeline", "deploy", "production", "--previous") for one in commands)
+        back = any(one.calls("forgeline", "deploy", "production", "--back-from") for one in commands)
         if not asks or not back:
             what = "ask for the health" if not asks else "bring the version before back"
             message = f"'verify-production' does not {what}"

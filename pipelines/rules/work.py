@@ -97,6 +97,8 @@ def gates_leave_their_reports(subject: Subject) -> Iterator[Spot]:
         paths, reports = held.get("paths") or [], held.get("reports") or {}
         text = text_of(subject.script(gate))
         for kind in duty.reports:
+            if kind == "coverage_report" and _language(subject) not in LANGUAGES:
+                continue
             if kind not in reports:
                 yield Spot(message=f"gate {gate!r} gives no {kind} report", location=subject.at(gate, "artifacts"))
         for path in duty.paths:
@@ -121,12 +123,14 @@ def _variables(subject: Subject, gate: str) -> list[tuple[str, str]]:
 
 
 def _language(subject: Subject) -> str:
-    """The language of the service: by the catalogue, or else the one whose duties are met best."""
+    """The language of the service: by the catalogue, or else the one whose duties are met best; "" for none of them."""
     if subject.expected is not None:
         return subject.expected.language
 
-    def faults(language: str) -> int:
+    def met(language: str) -> int:
         gates = [gate for gate in present_gates(subject) if DUTIES[gate].by_language]
-        return sum(len(list(unmet(DUTIES[gate], language, _commands(subject, gate)))) for gate in gates)
+        duties = [(DUTIES[gate], _commands(subject, gate)) for gate in gates]
+        return sum(not list(unmet(duty, language, commands)) for duty, commands in duties)
 
-    return min(LANGUAGES, key=faults)
+    best = max(LANGUAGES, key=met)
+    return best if met(best) else ""

@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": Place("verify", "Check everything that must be true of the running stack."),
     "pipelines": Place("pipelines", "Render, check and run the services' pipelines."),
     "deploy": Place("deploy", "Bring a published version into an environment."),
+    "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
     "refresh": Place("stack", "Take what the servers have into the state."),
     "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),

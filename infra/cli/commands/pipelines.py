@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from infra.cli.app import App, pass_app
+from infra.cli.commands.catalogue import schema
 from infra.cli.pipeline_view import show_changes, show_explanation, show_findings
 from infra.clients.gitlab import GitLab
 from infra.core.document import nearest
@@ -78,6 +79,9 @@ def pipelines() -> None:
     """Render, check and run the services' pipelines."""
 
 
+pipelines.add_command(schema)
+
+
 @pipelines.command()
 @click.argument("service", type=SERVICE, required=False)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write all files into this folder.")
@@ -99,9 +103,7 @@ def render(app: App, service: str | None, out: Path | None) -> None:
 
 @pipelines.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--standard", is_flag=True, help="Hold FILES to the rules of Forgeline's own pipelines too."
-)
+@click.option("--standard", is_flag=True, help="Hold FILES to the rules of Forgeline's own pipelines too.")
 @JSON
 @pass_app
 def check(app: App, files: tuple[Path, ...], standard: bool) -> int:

@@ -19,7 +19,10 @@ POLITE = ("nice", "-n", "10")
 DESCRIPTION = "forgeline-lab"
 """What GitLab calls the runner; whoever registers it gives this description."""
 
-JOB_TOOLS = ("openbao", "go", "node", "java", "gotestsum", "staticcheck")
+JOB_TOOLS = (
+    *("openbao", "go", "node", "java", "gitleaks"),
+    *("gosec", "gotestsum", "gocover-cobertura", "staticcheck"),
+)
 """Tools of the toolchain that jobs find on their PATH."""
 
 SYSTEM_TOOLS = ("git", "mvn", "javac", "bash", "tar")

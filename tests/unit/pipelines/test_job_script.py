@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.core.settings import load_settings
-from pipelines.artifact import artifact_path
+from pipelines.artifact import artifact_path, sbom_path
 from pipelines.catalogue import load_catalogue
 from pipelines.render import Context, render_pipeline
 from pipelines.rules.text import text_of
@@ -137,6 +137,7 @@ def package(runner: Runner, service: str) -> Path:
     dist.mkdir(exist_ok=True)
     name = Path(artifact_path(CATALOGUE.service(service), "1.0.7")).name
     (dist / (name if name.endswith(".jar") else service)).write_bytes(b"program")
+    (runner.folder / "sbom.cdx.json").write_text("{}", encoding="utf-8")
     if not (runner.folder / ".git").exists():
         runner.commit("Start")
     code, output = runner.run(service, "package")
@@ -152,6 +153,7 @@ def test_a_package_is_published_where_a_deployment_looks_for_it(runner: Runner, 
     path = artifact_path(CATALOGUE.service(service), "1.0.7")
     released = runner.nexus.release()
     assert released[path] == artifact.read_bytes()
+    assert released[sbom_path(CATALOGUE.service(service), "1.0.7")] == b"{}"
     assert released[f"{path}.sha256"].decode().split()[0] == hashlib.sha256(artifact.read_bytes()).hexdigest()
 
 
@@ -226,6 +228,61 @@ def test_coverage_below_the_floor_fails_the_job(runner: Runner, covered: int, co
     assert ("needs 80%" in done.stderr) is (code == 1)
 
 
+AT_RELEASE = f"market-data.yml@platform/pipelines:{CATALOGUE.release}"
+GO_VERSIONS = """case "$*" in
+  env*) echo go1.99.0 ;;
+  *gotestsum) echo mod x v1.13.0 ;;
+  *gocover-cobertura) echo mod x v1.5.0 ;;
+  *) echo mod x v0.8.2 ;;
+esac
+"""
+
+
+def pretend_tools(folder: Path) -> None:
+    """Programs that say of themselves what the job `validate` wants to hear."""
+    said = {"gitleaks": "echo 8.30.1", "gosec": "echo 2.30.0", "go": GO_VERSIONS}
+    for name in ("gotestsum", "staticcheck", "gocover-cobertura", *said):
+        (folder / name).write_text(f"#!/bin/sh\n{said.get(name, '')}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "found"),
+    [
+        (AT_RELEASE, None, "market-data 1.0.7 by pipeline"),
+        ("market-data.yml@platform/pipelines:v9.9.9", None, "the project's setting is now market-data.yml@platform"),
+        (".gitlab-ci.yml", None, "market-data 1.0.7 by pipeline"),
+        (".gitlab-ci.yml", ("go vet ./...", "true"), ".gitlab-ci.yml was changed by hand"),
+        (".gitlab-ci.yml", ("# Content sha256 ", "# Content "), ".gitlab-ci.yml was changed by hand"),
+    ],
+    ids=["released", "another release", "own file", "own file, weakened", "own file, hash taken away"],
+)
+def test_validate_looks_at_the_pipeline_itself(
+    runner: Runner, place: str, change: tuple[str, str] | None, found: str
+) -> None:
+    pretend_tools(Path(runner.environment["PATH"].partition(":")[0]))
+    text = render_pipeline(CATALOGUE.service("market-data"), CONTEXT)
+    (runner.folder / ".gitlab-ci.yml").write_text(text.replace(*change) if change else text, encoding="utf-8")
+    runner.commit("Start")
+    code, output = runner.run(
+        "market-data", "validate", CI_PROJECT_PATH="trading/market-data", CI_CONFIG_PATH=place, GITLAB_USER_LOGIN="ann"
+    )
+    assert found in output
+    assert (code == 0) is found.startswith("market-data")
+    if code == 0:
+        assert (runner.folder / "requester.txt").read_text(encoding="utf-8") == "ann\n\n"
+
+
+@pytest.mark.parametrize(("tag", "code"), [("v1.2.3", 0), ("v1.0.9", 1)], ids=["release", "a branch's number"])
+def test_a_release_is_never_called_as_a_branch_build_is(runner: Runner, tag: str, code: int) -> None:
+    pretend_tools(Path(runner.environment["PATH"].partition(":")[0]))
+    runner.commit("Start")
+    where = {"CI_PROJECT_PATH": "trading/market-data", "CI_CONFIG_PATH": AT_RELEASE}
+    ended, output = runner.run("market-data", "validate", VERSION=tag, CI_COMMIT_TAG=tag, **where)
+    assert ended == code
+    assert ("market-data 1.2.3 by" if code == 0 else "begin at v1.1.0") in output
+
+
 @pytest.mark.parametrize(
     ("project", "message", "found"),
     [
@@ -238,14 +295,9 @@ def test_coverage_below_the_floor_fails_the_job(runner: Runner, covered: int, co
 )
 def test_validate_looks_at_the_project_and_the_commit(runner: Runner, project: str, message: str, found: str) -> None:
     tools = Path(runner.environment["PATH"].partition(":")[0])
-    (tools / "gotestsum").write_text("#!/bin/sh\n", encoding="utf-8")
-    (tools / "staticcheck").write_text("#!/bin/sh\n", encoding="utf-8")
-    go = 'case "$*" in env*) echo go1.99.0 ;; *gotestsum) echo "mod x v1.13.0" ;; *) echo "mod x v0.8.2" ;; esac'
-    (tools / "go").write_text(f"#!/bin/sh\n{go}\n", encoding="utf-8")
-    for name in ("gotestsum", "staticcheck", "go"):
-        (tools / name).chmod(0o755)
+    pretend_tools(tools)
     runner.commit(message)
-    code, output = runner.run("market-data", "validate", CI_PROJECT_PATH=project)
+    code, output = runner.run("market-data", "validate", CI_PROJECT_PATH=project, CI_CONFIG_PATH=AT_RELEASE)
     assert found in output
     assert (code == 0) is (found.startswith("market-data"))
 

@@ -114,6 +114,7 @@ def test_service_is_described(service: Described) -> None:
 @pytest.mark.parametrize(
     ("language", "path"),
     [
+        ("generic", "src/domain.py"),
         ("go", f"cmd/{LONGEST}/main.go"),
         ("java", f"src/main/java/com/forgeline/trading/{LONGEST.replace('-', '')}/Application.java"),
         ("node", "src/domain/notional.js"),
@@ -275,11 +276,17 @@ def test_two_templates_for_one_file_are_an_error(checkout: Path) -> None:
 # From here on: the skeletons as processes.
 
 DOMAIN_CALLS: dict[str, tuple[str, str, str]] = {
+    "generic": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
     "go": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
     "java": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
     "node": ("/notional", '{"price":"101.25","quantity":300}', "30375.0000"),
     "python": ("/notional", '{"price":"101.25","quantity":300}', "30375.00"),
 }
+
+
+def _build_generic(folder: Path) -> list[str]:
+    subprocess.run(["bash", "ci/build"], cwd=folder, check=True)
+    return [f"dist/{LONGEST}"]
 
 
 def _build_go(folder: Path) -> list[str]:
@@ -307,6 +314,7 @@ def _build_python(folder: Path) -> list[str]:
 
 
 BUILDS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
+    "generic": ("bash", _build_generic),
     "go": ("go", _build_go),
     "java": ("javac", _build_java),
     "node": ("node", _build_node),
