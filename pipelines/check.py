@@ -1,137 +1,191 @@
-"""Proofs on pipelines: each rule is one named function that finds what is wrong in a file."""
+"""Proofs over many pipeline files: side by side, each distinct script asked about once, what is proven remembered.
+
+What a run found is never remembered, only that a text had nothing against it (see `pipelines.ledger`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
-from infra.core.document import InvalidDocumentError, nearest
+from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from pipelines.pipeline import Job, Pipeline, parse_pipeline
-from pipelines.shell import ShellProblem, shellcheck_problems, syntax_problems
+from pipelines.catalogue import Catalogue, Service
+from pipelines.ledger import Ledger, NoLedger
+from pipelines.render import Context, render_pipeline
+from pipelines.rules import document
+from pipelines.rules.registry import RULES, SHELL_RULES
+from pipelines.rules.rule import Rule
+from pipelines.rules.text import text_of
+from pipelines.shell.problem import clean
+from pipelines.subject import Beside, Expectation, NoFiles, Subject
+from pipelines.template import Templates
 
-Rule = Callable[[Pipeline], Iterator[Finding]]
+SIDE_BY_SIDE: Final = 40
+"""Files from which on a second process is worth its start."""
 
-GATES: Final = ("validate", "lint", "unit-test")
-"""Jobs that every way to a published or deployed artifact must go through."""
+NOT_TEXT: Final = document.file_is_yaml.id
+
+_DASHED = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+|[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+_PORT = re.compile(r":[0-9]{4,5}\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A file to prove."""
+
+    file: str
+    text: str
+    expected: Expectation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How files are proven: as Forgeline's own (`standard`), with the files beside them (`follow`), by how many."""
+
+    standard: bool = True
+    follow: bool = False
+    processes: int = 1
+    ledger: Ledger | NoLedger = field(default_factory=NoLedger)
+
+
+def expectation(service: Service, environments: Iterable[str]) -> Expectation:
+    """What the pipeline of `service` must be like that goes through these environments."""
+    return Expectation(language=str(service.language), floor=service.coverage_floor, environments=tuple(environments))
+
+
+def catalogue_tasks(catalogue: Catalogue, context: Context, templates: Templates | None = None) -> list[Task]:
+    """The pipelines that this checkout renders, each with what its service must have."""
+    return [
+        Task(
+            file=f"{service.name}.yml",
+            text=render_pipeline(service, context, templates),
+            expected=expectation(service, context.environments(service)),
+        )
+        for service in catalogue
+    ]
+
+
+def check_files(files: Iterable[Path], manner: Manner) -> list[Finding]:
+    """What the rules find in files of any content. Raises BadInputError for one that can't be read at all."""
+    findings: list[Finding] = []
+    tasks: list[Task] = []
+    for path in files:
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise BadInputError(f"can't be read: {error.strerror}", where=str(path)) from error
+        try:
+            tasks.append(Task(file=str(path), text=raw.decode("utf-8-sig")))
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            message = f"is not UTF-8 text (byte {error.start})"
+            findings.append(
+                Finding(rule=NOT_TEXT, message=message, file=str(path), line=line, fix="save the file as UTF-8")
+            )
+    return sorted([*findings, *prove(tasks, manner)], key=_order)
 
 
 def check_pipelines(files: Mapping[str, str]) -> list[Finding]:
-    """What all rules find in the pipeline texts `files` (by file name), sorted by place."""
+    """What all rules find in Forgeline's own pipelines, by file name, sorted by place."""
+    return prove([Task(file=file, text=text) for file, text in files.items()], Manner())
+
+
+def prove(tasks: Sequence[Task], manner: Manner) -> list[Finding]:
+    """What the rules find in the files, sorted by place. Raises ToolError if there is no bash or no ShellCheck."""
+    ledger = manner.ledger
+    open_tasks = [task for task in tasks if not (manner.standard and ledger.knows(_key(task)))]
+    names = frozenset(Path(task.file).stem for task in tasks)
+    results = _all_results(open_tasks, manner, names)
+    scripts = {script for result in results for script in result.scripts}
+    faulty = _faulty(scripts, ledger)
     findings: list[Finding] = []
-    pipelines: list[Pipeline] = []
-    for file, text in files.items():
-        try:
-            pipelines.append(parse_pipeline(text, file))
-        except InvalidDocumentError as error:
-            findings += error.findings
-    for pipeline in pipelines:
-        findings += [finding for rule in RULES for finding in rule(pipeline)]
-    findings += scripts_pass_shellcheck(pipelines)
-    return sorted(findings, key=lambda f: (f.file, f.line, f.rule))
+    proven = []
+    for task, result in zip(open_tasks, results, strict=True):
+        found = list(result.findings)
+        if faulty.intersection(result.scripts):
+            found += _findings(SHELL_RULES, _subject(task, manner), manner)
+        if not found:
+            proven.append(_key(task))
+        findings += found
+    if manner.standard:
+        ledger.add(proven)
+    ledger.add(sorted(scripts - faulty))
+    return sorted(findings, key=_order)
 
 
-def stages_are_declared(pipeline: Pipeline) -> Iterator[Finding]:
-    """Every job's stage is one of `stages`."""
-    for job in pipeline.jobs.values():
-        if job.stage not in pipeline.stages:
-            message = f"job {job.name!r} is in stage {job.stage!r}, which isn't declared"
-            fix = nearest(job.stage, pipeline.stages)
-            yield pipeline.finding("stages-are-declared", message, line=job.line, fix=fix)
+def _order(finding: Finding) -> tuple[str, int, str, str]:
+    return (finding.file, finding.line, finding.rule, finding.message)
 
 
-def jobs_have_a_script(pipeline: Pipeline) -> Iterator[Finding]:
-    """Every job does something."""
-    for job in pipeline.jobs.values():
-        if not job.script and not {"trigger", "run", "extends"} & set(job.keys):
-            yield pipeline.finding("jobs-have-a-script", f"job {job.name!r} has no script", line=job.line)
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    findings: tuple[Finding, ...]
+    scripts: tuple[str, ...]
 
 
-def needs_exist(pipeline: Pipeline) -> Iterator[Finding]:
-    """Every name in `needs` is a job."""
-    for job in pipeline.jobs.values():
-        for need in job.needs or ():
-            if need.job not in pipeline.jobs and not need.optional:
-                message = f"job {job.name!r} needs {need.job!r}, which isn't a job"
-                fix = nearest(need.job, pipeline.jobs)
-                yield pipeline.finding("needs-exist", message, line=need.line, fix=fix)
+def _all_results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -> list[_Result]:
+    if manner.processes < 2 or len(tasks) < SIDE_BY_SIDE:
+        return _results(tasks, manner, names)
+    bare = Manner(standard=manner.standard, follow=manner.follow)
+    size = -(-len(tasks) // (manner.processes * 4))
+    parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    # Processes are forked from a clean server, since this one may have threads.
+    with ProcessPoolExecutor(manner.processes, mp_context=get_context("forkserver")) as pool:
+        found = pool.map(_results, parts, [bare] * len(parts), [names] * len(parts))
+        return [result for part in found for result in part]
 
 
-def needs_are_earlier(pipeline: Pipeline) -> Iterator[Finding]:
-    """No job needs one of a later stage, or itself in the end."""
-    for job in pipeline.jobs.values():
-        for need in job.needs or ():
-            other = pipeline.jobs.get(need.job)
-            if other and pipeline.stage_index(other) > pipeline.stage_index(job):
-                message = f"job {job.name!r} needs {need.job!r} of the later stage {other.stage!r}"
-                yield pipeline.finding("needs-are-earlier", message, line=need.line)
-        if job.name in pipeline.surely_before(job):
-            yield pipeline.finding("needs-are-earlier", f"job {job.name!r} needs itself in the end", line=job.line)
+def _results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -> list[_Result]:
+    made = []
+    for task in tasks:
+        subject = _subject(task, manner)
+        findings = tuple(_findings(RULES, subject, manner))
+        scripts = tuple(dict.fromkeys(normalised(text_of(lines), names) for _, lines in subject.scripts()))
+        made.append(_Result(findings=findings, scripts=scripts))
+    return made
 
 
-def artifacts_pass_the_gates(pipeline: Pipeline) -> Iterator[Finding]:
-    """Whatever publishes or deploys comes after every gate, on every path."""
-    for job in pipeline.jobs.values():
-        if job.name == "publish" or "environment" in job.keys:
-            before = pipeline.surely_before(job)
-            for gate in (name for name in GATES if name not in before):
-                message = f"job {job.name!r} can be reached without passing {gate!r}"
-                fix = f"let it, or a job that it needs, need {gate!r}"
-                yield pipeline.finding("artifacts-pass-the-gates", message, line=job.line, fix=fix)
+def _subject(task: Task, manner: Manner) -> Subject:
+    files = Beside(Path(task.file)) if manner.follow else NoFiles()
+    return Subject(file=task.file, text=task.text, standard=manner.standard, expected=task.expected, files=files)
 
 
-def deployments_are_of_what_is_published(pipeline: Pipeline) -> Iterator[Finding]:
-    """Whatever deploys comes after `publish`."""
-    for job in pipeline.jobs.values():
-        if "environment" in job.keys and job.name != "publish" and "publish" not in pipeline.surely_before(job):
-            message = f"job {job.name!r} deploys, and can be reached without passing 'publish'"
-            yield pipeline.finding("deployments-are-of-what-is-published", message, line=job.line)
+def _findings(rules: Iterable[Rule], subject: Subject, manner: Manner) -> Iterable[Finding]:
+    for rule in rules:
+        if manner.standard or not rule.standard:
+            yield from rule.findings(subject)
 
 
-def gates_are_not_weakened(pipeline: Pipeline) -> Iterator[Finding]:
-    """A gate's failure stops the pipeline, and no rule takes the gate away."""
-    for job in (pipeline.jobs[name] for name in GATES if name in pipeline.jobs):
-        for weakness in _weaknesses(job):
-            yield pipeline.finding("gates-are-not-weakened", f"gate {job.name!r} {weakness}", line=job.line)
+def normalised(script: str, names: frozenset[str]) -> str:
+    """The script with the services' names and ports made equal: neither bash nor ShellCheck cares which they are.
+
+    A name is only replaced by another word with a dash in it, which no keyword of the shell is. Whatever is found in
+    such a script is looked for again in the real one.
+    """
+
+    def plain(match: re.Match[str]) -> str:
+        word = match[0]
+        if word.replace("_", "-") in names:
+            return "a-service" if "-" in word else "a_service"
+        for name in (word, word.partition("-")[2], word.partition("-")[2].rpartition("-")[0]):
+            if name in names:
+                return word.replace(name, "a-service")
+        return word
+
+    return _PORT.sub(":10000", _DASHED.sub(plain, script))
 
 
-def scripts_are_bash(pipeline: Pipeline) -> Iterator[Finding]:
-    """`bash -n` accepts every script."""
-    for job in pipeline.jobs.values():
-        yield from (_shell_finding("scripts-are-bash", pipeline, job, p) for p in syntax_problems(job.text))
+def _faulty(scripts: set[str], ledger: Ledger | NoLedger) -> set[str]:
+    """The scripts that bash or ShellCheck has something against."""
+    unknown = sorted(script for script in scripts if not ledger.knows(script))
+    return set(unknown) - clean(unknown)
 
 
-def scripts_pass_shellcheck(pipelines: list[Pipeline]) -> Iterator[Finding]:
-    """ShellCheck has nothing to say. It looks at all pipelines in one run, since it is slow to start."""
-    jobs = [(pipeline, job) for pipeline in pipelines for job in pipeline.jobs.values() if job.script]
-    problems = shellcheck_problems(job.text for _, job in jobs)
-    for pipeline, job in jobs:
-        yield from (_shell_finding("scripts-pass-shellcheck", pipeline, job, p) for p in problems[job.text])
-
-
-RULES: Final[tuple[Rule, ...]] = (
-    stages_are_declared,
-    jobs_have_a_script,
-    needs_exist,
-    needs_are_earlier,
-    artifacts_pass_the_gates,
-    deployments_are_of_what_is_published,
-    gates_are_not_weakened,
-    scripts_are_bash,
-)
-"""Rules that look at one pipeline."""
-
-
-def _weaknesses(job: Job) -> Iterator[str]:
-    if job.keys.get("allow_failure"):
-        yield "is allowed to fail"
-    if job.keys.get("when", "on_success") != "on_success":
-        yield f"has when: {job.keys['when']}"
-    if "rules" in job.keys or "only" in job.keys or "except" in job.keys:
-        yield "has rules of its own, which may leave it out"
-
-
-def _shell_finding(rule: str, pipeline: Pipeline, job: Job, problem: ShellProblem) -> Finding:
-    lines = job.script
-    line = lines[min(problem.line, len(lines)) - 1].line if lines else job.line
-    return pipeline.finding(rule, f"job {job.name!r}: {problem.message}", line=line)
+def _key(task: Task) -> str:
+    return f"{task.expected}\n{task.text}"

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.core.document import nearest
-from pipelines.shell import syntax_problems
+from pipelines.shell.problem import syntax_problems
 from pipelines.standard import EXTENSION_POINTS, GATES, STAGES
 
 TIMEOUT_MINUTES: Final = 15

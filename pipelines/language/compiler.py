@@ -40,8 +40,12 @@ NO_JOBS = (
 def compile_pipeline(source: ConfigSource, context: Context) -> PipelineSpec:
     """The pipeline that the configuration gives in this context. Raises ConfigError."""
     with _bounded():
-        configuration = read_configuration(merge(source, context))
-        return _Plan(configuration, source, context).pipeline()
+        return plan_pipeline(read_configuration(merge(source, context)), source, context)
+
+
+def plan_pipeline(configuration: Configuration, source: ConfigSource, context: Context) -> PipelineSpec:
+    """The pipeline that a configuration gives in this context, which may be one of many. Raises ConfigError."""
+    return _Plan(configuration, source, context).pipeline()
 
 
 def lint(source: ConfigSource, context: Context, *, dry_run: bool = False) -> LintResult:
@@ -66,6 +70,16 @@ def lint(source: ConfigSource, context: Context, *, dry_run: bool = False) -> Li
         includes=configuration.includes,
         jobs=jobs,
     )
+
+
+def matched_rules(
+    configuration: Configuration, source: ConfigSource, context: Context
+) -> tuple[int | None, dict[str, int | None]]:
+    """Which rule applies in this context, from 0: of the workflow, and of each job as it is written that has rules.
+
+    None: none of them. A parallel job has the rule of its first instance. Raises ConfigError.
+    """
+    return _Plan(configuration, source, context).matched()
 
 
 @contextmanager
@@ -110,6 +124,21 @@ class _Plan:
             warnings=configuration.warnings,
             includes=configuration.includes,
         )
+
+    def matched(self) -> tuple[int | None, dict[str, int | None]]:
+        rules = self.configuration.workflow.rules or ()
+        variables = self.configuration.variables
+        workflow = first_match(rules, self._conditions(layered(self.context, variables)))
+        root = merged(variables, workflow.variables) if workflow is not None else variables
+        found: dict[str, int | None] = {}
+        for written in self.configuration.jobs:
+            if written.rules is not None:
+                instance = written.instances[0]
+                base = _instance_spec(written, instance, _configured(written, instance, root))
+                found[written.template.name] = _place(
+                    written.rules, first_match(written.rules, self._job_conditions(base))
+                )
+        return _place(rules, workflow), found
 
     def everything(self) -> tuple[JobSpec, ...]:
         """All written jobs as if every rule let them in."""
@@ -208,6 +237,11 @@ class _Plan:
         ]
         if messages:
             raise ConfigError(messages)
+
+
+def _place(rules: tuple[Rule, ...], rule: Rule | None) -> int | None:
+    """The place of a rule among equals: the one that applied, not one that only says the same."""
+    return next((index for index, one in enumerate(rules) if one is rule), None)
 
 
 def _configured(written: WrittenJob, instance: Instance, root: tuple[Variable, ...]) -> tuple[Variable, ...]:

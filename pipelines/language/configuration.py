@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -70,14 +70,14 @@ class Configuration:
 def merge(source: ConfigSource, context: Context) -> Included:
     """The configuration as one mapping: includes, then references, then extends. Raises ConfigError."""
     included = expand_includes(source, context)
-    return Included(extend(resolve(included.config)), included.files)
+    return replace(included, config=extend(resolve(included.config)))
 
 
 def read_configuration(included: Included) -> Configuration:
     """The merged configuration, checked. Raises ConfigError: all problems of entries, or else the first of logic."""
     config = included.config
-    problems = Problems()
-    if "spec" in config:
+    problems = Problems(lenient=included.lenient)
+    if "spec" in config and not included.lenient:
         raise ConfigError(["spec: is not supported by Forgeline"])
     default = _default(config, problems)
     workflow = _workflow(Entry("workflow", config.get("workflow"), problems))

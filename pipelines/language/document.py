@@ -1,29 +1,30 @@
 """YAML as GitLab reads it: Psych's scalars and merge keys, `!reference`, and bounds on hostile input.
 
-The value is built from ruamel.yaml's events, since Psych's rules are neither YAML 1.1 nor 1.2: `yes`, `on` and `off`
-are booleans, `y` and `n` are strings, `<<` overrides the keys before it, and the last of two equal keys counts.
+The value is built from the events of libyaml (Psych is that too), since its rules are neither YAML 1.1 nor 1.2: `yes`,
+`on` and `off` are booleans, `y` and `n` are strings, `<<` overrides the keys before it, and the last of two equal keys
+counts. The same events say where each key and value stands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from yaml import Event, SafeLoader, YAMLError
+from yaml.error import MarkedYAMLError
+from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from yaml.reader import ReaderError
 
 from pipelines.language.error import ConfigError
 
@@ -61,35 +62,103 @@ class Reference:
         return "!reference [" + ", ".join(f'"{part}"' for part in self.path) + "]"
 
 
+class Place(NamedTuple):
+    """Where a key or a value stands, from 1. `block`: the text of a `|` or `>` scalar, which begins a line below."""
+
+    line: int
+    column: int
+    block: bool = False
+
+
+class Mark(NamedTuple):
+    """Where an entry of a mapping (its key and its value) or an item of a sequence (twice the item) stands."""
+
+    key: Place
+    value: Place
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a text says, and where."""
+
+    value: dict[str, Any]
+    marks: Mapping[int, Mapping[str | int, Mark]]
+    """By the identity of the mapping or sequence, which `value` keeps alive."""
+
+    def mark(self, path: Iterable[str | int]) -> Mark | None:
+        """The place of the entry or item at `path`, exactly; None if the document has none."""
+        found: Mark | None = None
+        value: Any = self.value
+        for part in path:
+            found = self.marks.get(id(value), {}).get(part) if isinstance(value, (dict, list)) else None
+            if found is None:
+                return None
+            value = value[part]
+        return found
+
+
 def load(text: str) -> dict[str, Any]:
     """The mapping that `text` is. Aliases share their value, so nobody may change what is returned.
 
     Raises ConfigError with GitLab's texts: bad syntax, too big, no mapping.
     """
+    return read(text).value
+
+
+def read(text: str, *, lenient: bool = False) -> Document:
+    """The document that `text` is, with its places. With `lenient` a header (`spec`) is passed over.
+
+    Raises ConfigError with GitLab's texts: bad syntax, too big, no mapping.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT:
         raise ConfigError([TOO_BIG])
-    parser = YAML(typ="safe", pure=True)
     try:
-        value = _Builder(iter(parser.parse(text))).document()
+        builder = _Builder(_events(text), lenient=lenient)
+        value = builder.document()
     except MarkedYAMLError as error:
-        mark = error.problem_mark
+        mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
         context = f" {error.context}" if error.context else ""
         raise ConfigError([f"(<unknown>): {error.problem}{context}{place}"]) from error
+    except ReaderError as error:
+        raise ConfigError([f"(<unknown>): {error.reason} at position {error.position}"]) from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError([f"(<unknown>): {str(error).splitlines()[0] if str(error) else 'not YAML'}"]) from error
     if not isinstance(value, dict):
         raise ConfigError(["Invalid configuration format"])
-    return value
+    return Document(value, builder.marks)
+
+
+def _parser() -> type[Any]:
+    """libyaml's parser, or where PyYAML was built without it, PyYAML's own: slower, the same events."""
+    try:
+        from yaml import CSafeLoader
+    except ImportError:
+        return SafeLoader
+    return CSafeLoader
+
+
+_PARSER = _parser()
+
+
+def _events(text: str) -> Iterator[Event]:
+    parser = _PARSER(text)
+    try:
+        while parser.check_event():
+            yield parser.get_event()
+    finally:
+        parser.dispose()
 
 
 class _Builder:
     """Builds one document's value. Each value travels with its size in nodes."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Iterator[Event], *, lenient: bool) -> None:
         self._events = events
+        self._lenient = lenient
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._nodes = 0
+        self.marks: dict[int, dict[str | int, Mark]] = {}
 
     def document(self) -> Any:
         value: Any = None
@@ -97,9 +166,10 @@ class _Builder:
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
-                if documents > 1 and isinstance(value, dict) and "spec" in value:
+                has_header = isinstance(value, dict) and "spec" in value
+                if documents > 1 and has_header and not self._lenient:
                     raise ConfigError(["spec: is not supported by Forgeline"])
-                if documents > 1:
+                if documents > 1 and not (has_header and documents == 2):
                     raise ConfigError(["Invalid configuration format: a file may have one YAML document"])
                 value, _ = self._value(next(self._events), 1)
         return value
@@ -135,32 +205,58 @@ class _Builder:
             raise ConfigError([TOO_BIG])
 
     def _sequence(self, start: SequenceStartEvent, depth: int) -> list[Any] | Reference:
-        items = []
+        items: list[Any] = []
+        marks: dict[str | int, Mark] = {}
         while not isinstance(event := next(self._events), SequenceEndEvent):
+            place = _place(event)
+            marks[len(items)] = Mark(place, place)
             items.append(self._value(event, depth + 1)[0])
         if _tag(start.tag) == "!reference":
             if not items or not all(isinstance(item, str) for item in items):
                 raise ConfigError([f"!reference {_inspect(items)} is not valid"])
             return Reference(tuple(items))
         _plain_tag(start.tag, "seq")
+        self.marks[id(items)] = marks
         return items
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
+        marks: dict[str | int, Mark] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             key, _ = self._value(event, depth + 1)
-            merges = key == "<<" and isinstance(event, ScalarEvent) and event.style is None
-            value, _ = self._value(next(self._events), depth + 1)
+            following = next(self._events)
+            value, _ = self._value(following, depth + 1)
+            merges = key == "<<" and isinstance(event, ScalarEvent) and _is_plain_style(event)
             if merges and isinstance(value, dict):
                 mapping.update(value)
+                marks.update(self.marks[id(value)])
             elif merges and isinstance(value, list) and all(isinstance(item, dict) for item in value):
-                merged: dict[str, Any] = {}
-                for item in reversed(value):
-                    merged.update(item)
-                mapping.update(merged)
+                for name, (item, mark) in self._merged(value).items():
+                    mapping[name] = item
+                    marks[name] = mark
             else:
-                mapping[_key(key)] = value
+                name = _key(key)
+                mapping[name] = value
+                marks[name] = Mark(_place(event), _place(following))
+        self.marks[id(mapping)] = marks
         return mapping
+
+    def _merged(self, values: list[dict[str, Any]]) -> dict[str, tuple[Any, Mark]]:
+        """The entries of several mappings; the first that has a key counts."""
+        merged: dict[str, tuple[Any, Mark]] = {}
+        for item in reversed(values):
+            marks = self.marks[id(item)]
+            merged.update({name: (value, marks[name]) for name, value in item.items()})
+        return merged
+
+
+def _place(event: Any) -> Place:
+    mark = event.start_mark
+    return Place(mark.line + 1, mark.column + 1, getattr(event, "style", None) in ("|", ">"))
+
+
+def _is_plain_style(event: ScalarEvent) -> bool:
+    return event.style in (None, "")
 
 
 def _tag(tag: Any) -> str:
@@ -204,7 +300,7 @@ def _inspect(items: list[Any]) -> str:
 def _scalar(event: ScalarEvent) -> Any:
     tag = _tag(event.tag)
     text = str(event.value)
-    if tag in ("!", _CORE + "str") or (not tag and event.style is not None):
+    if tag in ("!", _CORE + "str") or (not tag and not _is_plain_style(event)):
         return text
     if tag == "!reference":
         raise ConfigError([f'!reference "{text}" is not valid'])

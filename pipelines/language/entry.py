@@ -19,6 +19,8 @@ class Problems:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lenient: bool = False
+    """Whether what GitLab knows and we do not read is passed over."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Entry:
 
     def refuse(self) -> None:
         """Says that GitLab knows this keyword and Forgeline does not read it."""
-        self._report(f"{self.where} is not supported by Forgeline")
+        if not self.problems.lenient:
+            self._report(f"{self.where} is not supported by Forgeline")
 
     def string(self, attribute: str = "config") -> str | None:
         """A string."""

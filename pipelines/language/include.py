@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.language.document import Reference, load
+from pipelines.language.document import Document, Reference, read
 from pipelines.language.entry import Entry, Problems
 from pipelines.language.error import ConfigError
 from pipelines.language.merge import deep_merge
@@ -32,12 +33,25 @@ class Included:
 
     config: dict[str, Any]
     files: tuple[IncludeRef, ...]
+    documents: Mapping[IncludeRef, Document]
+    """What was read, the entry file first."""
+    unread: tuple[str, ...] = ()
+    """Includes that were passed over."""
+    lenient: bool = False
 
 
 def expand_includes(source: ConfigSource, context: Context) -> Included:
     """The entry file with everything it includes. Raises ConfigError with GitLab's texts."""
     include = _Include(source, context)
-    return Included(include.expanded(load(source.text), source.place), tuple(include.files))
+    document = read(source.text, lenient=source.lenient)
+    include.documents[source.place] = document
+    return Included(
+        include.expanded(document.value, source.place),
+        tuple(include.files),
+        include.documents,
+        tuple(dict.fromkeys(include.unread)),
+        source.lenient,
+    )
 
 
 class _Include:
@@ -47,7 +61,8 @@ class _Include:
         variables = layered(context, ())
         self._variables = mapping(variables)
         self._expanded = mapping(expand_all(variables))
-        self._loaded: dict[IncludeRef, dict[str, Any]] = {}
+        self.documents: dict[IncludeRef, Document] = {}
+        self.unread: list[str] = []
         self._size = len(source.text)
         self.files: list[IncludeRef] = []
 
@@ -62,11 +77,11 @@ class _Include:
         if len(self.files) >= LIMIT:
             raise ConfigError([f"Maximum of {LIMIT} nested includes are allowed!"])
         self.files.append(ref)
-        if ref not in self._loaded:
-            self._loaded[ref] = self._load(ref, same_project=(ref.project, ref.ref) == (place.project, place.ref))
-        return self.expanded(self._loaded[ref], ref)
+        if ref not in self.documents:
+            self.documents[ref] = self._load(ref, same_project=(ref.project, ref.ref) == (place.project, place.ref))
+        return self.expanded(self.documents[ref].value, ref)
 
-    def _load(self, ref: IncludeRef, *, same_project: bool) -> dict[str, Any]:
+    def _load(self, ref: IncludeRef, *, same_project: bool) -> Document:
         if not ref.path.lower().endswith((".yml", ".yaml")):
             raise ConfigError([f"Included file `{ref.path}` does not have YAML extension!"])
         name = f"Local file `{ref.path}`" if same_project else f"Project `{ref.project}` file `{ref.path}`"
@@ -82,7 +97,7 @@ class _Include:
         if not text.strip():
             raise ConfigError([f"{name} is empty!"])
         try:
-            return load(text)
+            return read(text, lenient=self._source.lenient)
         except ConfigError as error:
             raise ConfigError([f"`{ref.path}`: {message}" for message in error.messages]) from error
 
@@ -95,10 +110,14 @@ class _Include:
             item = {"remote" if item.startswith(("http://", "https://")) else "local": item}
         if not isinstance(item, dict) or _has_reference(item):
             raise ConfigError(["include config should be a hash or a string"])
-        for key in _REFUSED:
+        foreign = _REFUSED if not self._source.lenient else (*_REFUSED, "project")
+        for key in foreign:
+            if key in item and self._source.lenient:
+                self.unread.append(f"include:{key}")
+                return []
             if key in item:
                 raise ConfigError([f"include:{key} is not supported by Forgeline"])
-        _check_keys(item)
+        _check_keys(item, lenient=self._source.lenient)
         if not self._applies(item, place):
             return []
         return self._local(item, place) if "local" in item else self._project(item)
@@ -149,14 +168,14 @@ class _Include:
         return expand(value, self._expanded)
 
 
-def _check_keys(item: dict[str, Any]) -> None:
+def _check_keys(item: dict[str, Any], *, lenient: bool) -> None:
     kinds = [key for key in ("local", "project") if item.get(key)]
     if not kinds:
         shown = json.dumps(item, default=str, separators=(",", ":"))
         raise ConfigError([f"`{shown}` does not have a valid subkey for include. Valid subkeys are: {_KINDS}"])
     if len(kinds) > 1:
         raise ConfigError([f"Each include must use only one of: {_KINDS}"])
-    unknown = [key for key in item if key not in _KEYS]
+    unknown = [key for key in item if key not in _KEYS and not (lenient and key == "inputs")]
     if "inputs" in unknown:
         raise ConfigError(["include:inputs is not supported by Forgeline"])
     if unknown:

@@ -153,7 +153,7 @@ def _inherited(job: Mapping[str, Any], default: Mapping[str, Any], keys: bool | 
 def _template(entry: Entry, name: str, when: When, has_rules: bool) -> JobSpec:
     allow_failure, codes = read_allow_failure(entry.get("allow_failure"), manual=when is When.MANUAL)
     script = entry.get("script")
-    if not script.value:
+    if not script.value and not (entry.problems.lenient and {"trigger", "run"} & entry.value.keys()):
         entry.problem("script can't be blank")
     tags = entry.get("tags").strings()
     if len(tags) > TAG_LIMIT:

@@ -115,6 +115,8 @@ class ConfigSource:
     text: str
     files: Files
     place: IncludeRef = IncludeRef(path=".gitlab-ci.yml")
+    lenient: bool = False
+    """What GitLab knows and Forgeline does not read is passed over instead of refused: for files of other people."""
 
 
 @dataclass(frozen=True, kw_only=True)

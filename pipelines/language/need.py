@@ -36,6 +36,8 @@ def _need(entry: Entry) -> NeedEntry | None:
         return None
     if not entry.is_mapping(("job", "artifacts", "optional", "parallel"), refused=("project", "ref", "pipeline")):
         return None
+    if {"project", "pipeline"} & entry.value.keys():
+        return None  # Of another pipeline: refused above, or passed over.
     job = entry.value.get("job")
     if not isinstance(job, str) or not job:
         entry.problem("job can't be blank" if not job else "job should be a string")

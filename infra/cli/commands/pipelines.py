@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import ClassVar
 
 import click
 from click.shell_completion import CompletionItem
-from rich.markup import escape
 
 from infra.cli.app import App, pass_app
 from infra.cli.commands.catalogue import schema
 from infra.cli.commands.rollout import drift, release, rollout
+from infra.cli.pipeline_view import show_changes, show_explanation, show_findings
 from infra.clients.gitlab import GitLab
+from infra.core.document import nearest
 from infra.core.error import BadInputError, ExitCode
-from infra.core.finding import Finding
+from infra.core.finding import Severity
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
 from pipelines.catalogue import CATALOG, Service
-from pipelines.check import check_pipelines
+from pipelines.check import Manner, catalogue_tasks, check_files, prove
+from pipelines.context import Occasion
+from pipelines.difference import differences
+from pipelines.drawing import as_mermaid, as_svg
+from pipelines.explain import explain as explanation
+from pipelines.ledger import Ledger
 from pipelines.render import Context, render_pipeline, render_release
+from pipelines.rendition import rendered_at
+from pipelines.subject import Subject
 
 
 class ServiceName(click.types.StringParamType):
@@ -31,7 +41,38 @@ class ServiceName(click.types.StringParamType):
         ]
 
 
+class OccasionName(click.ParamType[Occasion]):
+    """An occasion by its name or by a shorter one."""
+
+    name = "occasion"
+    short: ClassVar[dict[str, Occasion]] = {"mr": Occasion.MERGE_REQUEST, "tag": Occasion.RELEASE_TAG}
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Occasion:
+        """The occasion that `value` names."""
+        known = {**{str(one): one for one in Occasion}, **self.short}
+        if value not in known:
+            self.fail(f"there is no occasion {value!r} ({nearest(value, known)})", param, ctx)
+        return known[value]
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+        """The names that begin so."""
+        return [CompletionItem(str(name)) for name in (*Occasion, *self.short) if name.startswith(incomplete)]
+
+
 SERVICE = ServiceName()
+OCCASION = OccasionName()
+PROCESSES = os.cpu_count() or 1
+
+
+def _wants_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    app = ctx.find_object(App)
+    if value and app is not None:
+        app.as_json = True
+
+
+JSON = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_wants_json, help="Print one JSON document instead of text."
+)
 
 
 @click.group()
@@ -64,18 +105,77 @@ def render(app: App, service: str | None, out: Path | None) -> None:
 
 @pipelines.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--standard", is_flag=True, help="Hold FILES to the rules of Forgeline's own pipelines too.")
+@JSON
 @pass_app
-def check(app: App, files: tuple[Path, ...]) -> int:
-    """Prove the rendered pipelines of all services, or the FILES given. Exit code 1 when something is found."""
+def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
+    """Prove the rendered pipelines of all services, or the FILES given: anybody's .gitlab-ci.yml.
+
+    Exit code 1 when something is found; notes alone do not count.
+    """
+    ledger = Ledger(app.settings.cache)
     if files:
-        texts = {str(path): path.read_text(encoding="utf-8", errors="replace") for path in files}
+        manner = Manner(standard=standard, follow=not standard, ledger=ledger, processes=PROCESSES)
+        findings, number = check_files(files, manner), len(files)
     else:
         catalogue = app.catalogue
-        rendered = render_release(catalogue, Context.of(catalogue, app.settings), app.templates)
-        texts = {name: text for name, text in rendered.items() if name.endswith(".yml")}
-    findings = check_pipelines(texts)
-    show_findings(app, findings, f"{len(texts)} pipelines, nothing found.")
-    return ExitCode.FINDINGS if findings else ExitCode.FINE
+        tasks = catalogue_tasks(catalogue, Context.of(catalogue, app.settings), app.templates)
+        findings, number = prove(tasks, Manner(ledger=ledger, processes=PROCESSES)), len(tasks)
+    show_findings(app, findings, f"{number} pipelines, nothing found.")
+    return ExitCode.FINDINGS if any(one.severity is not Severity.NOTE for one in findings) else ExitCode.FINE
+
+
+@pipelines.command()
+@click.argument("service", type=SERVICE)
+@click.option("--ref", type=OCCASION, help="main, tag, mr, branch, schedule or unprotected-tag (default: all of them).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid", "svg"]),
+    default="text",
+    show_default=True,
+    help="A drawing is of one occasion: without --ref, of a release tag.",
+)
+@JSON
+@pass_app
+def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
+    """Say which jobs of SERVICE run on which occasion, why, and what they wait for."""
+    catalogue = app.catalogue
+    text = render_pipeline(catalogue.service(service), Context.of(catalogue, app.settings), app.templates)
+    subject = Subject(file=f"{service}.yml", text=text, standard=True)
+    wanted = [ref] if ref else list(Occasion)
+    if app.as_json:
+        app.print_json([explanation(subject, occasion).as_json() for occasion in wanted])
+    elif form != "text":
+        graph = explanation(subject, ref or Occasion.RELEASE_TAG).graph
+        if graph is None:
+            raise BadInputError(f"there is no pipeline of {service} on this occasion", fix="choose another --ref")
+        click.echo(as_svg(graph) if form == "svg" else as_mermaid(graph), nl=False)
+    else:
+        for occasion in wanted:
+            show_explanation(app, explanation(subject, occasion), with_reasons=ref is not None)
+
+
+@pipelines.command()
+@click.option(
+    "--against",
+    default="HEAD",
+    show_default=True,
+    metavar="REF|FOLDER",
+    help="A git ref of this repository, a folder of rendered pipelines, or another checkout.",
+)
+@JSON
+@pass_app
+def diff(app: App, against: str) -> None:
+    """Say what this checkout's templates and catalogue change for each service."""
+    catalogue = app.catalogue
+    context = Context.of(catalogue, app.settings)
+    after = {service.name: render_pipeline(service, context, app.templates) for service in catalogue}
+    changes = differences(rendered_at(against, profile=app.profile), after)
+    if app.as_json:
+        app.print_json({"against": against, "services": len(after), "changes": [one.as_json() for one in changes]})
+    else:
+        show_changes(app, changes, len(after), against)
 
 
 @pipelines.command()
@@ -114,15 +214,3 @@ def _followed(
     if not app.as_json:
         app.out.print(f"{green} of {len(ended)} pipelines are green.")
     return ended
-
-
-def show_findings(app: App, findings: list[Finding], nothing: str) -> None:
-    """The findings, a line each, or the words for none."""
-    if app.as_json:
-        app.print_json([finding.as_json() for finding in findings])
-        return
-    for finding in findings:
-        app.out.print(f"{escape(finding.where)}: [red]{finding.severity}[/] [{finding.rule}] {escape(finding.message)}")
-        if finding.fix:
-            app.out.print(f"  [bold]fix:[/] {escape(finding.fix)}")
-    app.out.print(f"{len(findings)} findings." if findings else nothing)

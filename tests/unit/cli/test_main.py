@@ -107,7 +107,7 @@ def test_check_of_a_bad_file_finds_and_tells(tmp_path: Path, capsys: pytest.Capt
     file.write_text("stages: [build]\na:\n  stage: biuld\n  needs: [b]\n  script: echo\n")
     assert run(forgeline, ["--json", "pipelines", "check", str(file)]) == ExitCode.FINDINGS
     rules = {finding["rule"] for finding in json.loads(capsys.readouterr().out)}
-    assert {"stages-are-declared", "needs-exist"} <= rules
+    assert {"stage-undeclared", "needs-undefined"} <= rules
 
 
 def test_json_may_stand_at_the_end_of_a_command_that_programs_read(

@@ -16,9 +16,10 @@ import pytest
 from infra.core.settings import load_settings
 from infra.toolchain.toolchain import JOB_TOOLS, Toolchain
 from pipelines.catalogue import Language, Service, load_catalogue
-from pipelines.pipeline import parse_pipeline
 from pipelines.render import Context, render_pipeline
+from pipelines.rules.text import text_of
 from pipelines.skeleton import render_skeleton
+from pipelines.subject import Subject
 
 pytestmark = pytest.mark.servers
 
@@ -77,11 +78,11 @@ class Repository:
 
     def run(self, job: str, *, service: Service | None = None) -> tuple[int, str]:
         """Exit code and output of the job."""
-        pipeline = parse_pipeline(render_pipeline(service or self.service, CONTEXT), "x.yml")
+        subject = Subject(file="x.yml", text=render_pipeline(service or self.service, CONTEXT))
         done = subprocess.run(
             ["bash", "-c", 'set -eo pipefail; : | eval "$SCRIPT"'],
             cwd=self.folder,
-            env={**self._environment(), "SCRIPT": pipeline.jobs[job].text},
+            env={**self._environment(), "SCRIPT": text_of(subject.script(job))},
             capture_output=True,
             text=True,
             timeout=600,

@@ -18,8 +18,9 @@ import pytest
 from infra.core.settings import load_settings
 from pipelines.artifact import artifact_path, sbom_path
 from pipelines.catalogue import load_catalogue
-from pipelines.pipeline import parse_pipeline
 from pipelines.render import Context, render_pipeline
+from pipelines.rules.text import text_of
+from pipelines.subject import Subject
 
 CATALOGUE = load_catalogue()
 CONTEXT = Context.of(CATALOGUE, load_settings({}))
@@ -103,11 +104,11 @@ class Runner:
 
     def run(self, service: str, job: str, **variables: str) -> tuple[int, str]:
         """Exit code and output of the job, as the runner's shell executor starts it."""
-        pipeline = parse_pipeline(render_pipeline(CATALOGUE.service(service), CONTEXT), "x.yml")
+        subject = Subject(file="x.yml", text=render_pipeline(CATALOGUE.service(service), CONTEXT))
         done = subprocess.run(
             ["bash", "-c", 'set -eo pipefail; : | eval "$SCRIPT"'],
             cwd=self.folder,
-            env={**self.environment, "SCRIPT": pipeline.jobs[job].text, **variables},
+            env={**self.environment, "SCRIPT": text_of(subject.script(job)), **variables},
             capture_output=True,
             text=True,
             timeout=60,
@@ -214,8 +215,8 @@ def test_a_failed_publish_revokes_its_token_too(runner: Runner) -> None:
 
 @pytest.mark.parametrize(("covered", "code"), [(80, 0), (79, 1), (0, 1)], ids=["at the floor", "below it", "nothing"])
 def test_coverage_below_the_floor_fails_the_job(runner: Runner, covered: int, code: int) -> None:
-    pipeline = parse_pipeline(render_pipeline(CATALOGUE.service("order-management"), CONTEXT), "x.yml")
-    script = pipeline.jobs["unit-test"].text
+    subject = Subject(file="x.yml", text=render_pipeline(CATALOGUE.service("order-management"), CONTEXT))
+    script = text_of(subject.script("unit-test"))
     report = runner.folder / "target" / "site" / "jacoco" / "jacoco.csv"
     report.parent.mkdir(parents=True)
     report.write_text(f"G,P,C,IM,IC,BM,BC,LM,LC\na,b,c,0,0,0,0,{100 - covered},{covered}\n", encoding="utf-8")

@@ -12,10 +12,11 @@ from infra.core.error import BadInputError
 from infra.core.settings import ROOT, load_settings
 from pipelines.catalogue import Service, load_catalogue
 from pipelines.check import check_pipelines
-from pipelines.pipeline import parse_pipeline
 from pipelines.render import Context, render_pipeline
+from pipelines.rules.text import text_of
 from pipelines.skeleton import render_skeleton
 from pipelines.standard import STAGES
+from pipelines.subject import Subject
 from pipelines.template import Templates
 
 
@@ -92,9 +93,9 @@ def test_a_language_is_a_template(checkout: Path, service: Service) -> None:
     (folder / "rust.yml.j2").write_text(TEMPLATE, encoding="utf-8")
     text = render_pipeline(service, context, Templates(folder))
     assert check_pipelines({"quotes.yml": text}) == []
-    jobs = parse_pipeline(text, "quotes.yml").jobs
-    assert list(jobs) == [job for names in STAGES.values() for job in names]
-    assert "cargo build --release --locked" in jobs["build"].text
+    subject = Subject(file="quotes.yml", text=text)
+    assert list(subject.jobs) == [job for names in STAGES.values() for job in names]
+    assert "cargo build --release --locked" in text_of(subject.script("build"))
 
 
 def test_a_language_is_a_skeleton(checkout: Path, service: Service) -> None:

@@ -33,9 +33,9 @@ from pipelines.language.model import (
 )
 from pipelines.language.model import Context as CompileContext
 from pipelines.language.variable import job_variables
-from pipelines.pipeline import parse_pipeline
 from pipelines.render import LOCK, Context, render_pipeline, render_release
 from pipelines.standard import GATES, STAGES
+from pipelines.subject import Subject
 from pipelines.template import TEMPLATES, Templates, literal_block, quote_shell, quote_yaml
 
 CATALOGUE = load_catalogue()
@@ -223,9 +223,9 @@ def test_containers_need_a_runner_that_can_start_them() -> None:
         render_pipeline(service, CONTEXT)
     assert "overrides.services" in caught.value.where
     able = replace(CONTEXT, runner_services=True)
-    jobs = parse_pipeline(render_pipeline(service, able), "x.yml").jobs
-    assert jobs["unit-test"].keys["services"][0]["name"] == CONTAINER["image"]
-    assert "services" not in jobs["publish"].keys
+    jobs = Subject(file="x.yml", text=render_pipeline(service, able)).jobs
+    assert jobs["unit-test"]["services"][0]["name"] == CONTAINER["image"]
+    assert "services" not in jobs["publish"]
 
 
 def test_what_a_paid_tier_has_is_used_only_where_the_profile_says_so() -> None:

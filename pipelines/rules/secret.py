@@ -1,0 +1,80 @@
+"""Secrets that stand in the file, where everybody who may read it and every log has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pipelines.rules.rule import Spot, rule
+from pipelines.rules.text import location_of
+from pipelines.subject import Location, Path_, Subject
+
+FORMATS: Final = (
+    ("a GitLab token", re.compile(r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[0-9A-Za-z_-]{20,}")),
+    ("a GitHub token", re.compile(r"\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_[0-9A-Za-z_]{22,}")),
+    ("an AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    ("a Slack token", re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}")),
+    ("a Vault token", re.compile(r"\bhv[sb]\.[0-9A-Za-z_-]{24,}")),
+    ("an npm token", re.compile(r"\bnpm_[0-9A-Za-z]{36}\b")),
+    ("a PyPI token", re.compile(r"\bpypi-[0-9A-Za-z_-]{40,}")),
+    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    ("a Stripe key", re.compile(r"\b[rs]k_live_[0-9A-Za-z]{20,}")),
+    ("a JSON web token", re.compile(r"\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}")),
+    ("a password in an address", re.compile(r"://[^/\s:@$'\"<>]+:[^/\s:@$'\"<>%{]{3,}@")),
+)
+"""Formats by which a secret is known wherever it stands."""
+
+_NAME = re.compile(r"(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential)s?$")
+_ASSIGNMENT = re.compile(
+    r"(?i)\b(?P<name>\w*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|access_?key))="
+    r"(?P<quote>['\"]?)(?P<value>[^\s'\"$`(){};|&<>]{6,})(?P=quote)(?:\s|;|$)"
+)
+_HARMLESS = re.compile(
+    r"(?i)^(true|false|none|null|yes|no|\d{1,5}|changeme|example.*|dummy.*|x+|\*+|<.*>|/.*|\./.*|https?://.*)$"
+)
+_LENGTH_LIMIT = 4096
+
+
+@rule(
+    "secret-in-plain-text",
+    remedy="revoke it, and let the job fetch it from the vault with an ID token, or put it in a masked variable",
+)
+def no_secret_is_written_down(subject: Subject) -> Iterator[Spot]:
+    """No password, token or key is written in the file."""
+    seen: set[tuple[str, int]] = set()
+    for what, location in (*_by_format(subject), *_by_variable(subject), *_by_assignment(subject)):
+        if (location.file, location.line) not in seen:
+            seen.add((location.file, location.line))
+            yield Spot(message=f"{what} is written in the file", location=location)
+
+
+def _by_format(subject: Subject) -> Iterator[tuple[str, Location]]:
+    for number, line in enumerate(subject.text.splitlines(), 1):
+        for what, pattern in FORMATS:
+            match = pattern.search(line[:_LENGTH_LIMIT])
+            if match:
+                yield what, Location(file=subject.file, line=number, column=match.start() + 1)
+
+
+def _by_variable(subject: Subject) -> Iterator[tuple[str, Location]]:
+    holders: list[tuple[Path_, Any]] = [((), subject.merged), *(((name,), job) for name, job in subject.jobs.items())]
+    for path, holder in holders:
+        variables = holder.get("variables")
+        for name, value in variables.items() if isinstance(variables, dict) else ():
+            text = value.get("value") if isinstance(value, dict) else value
+            if _NAME.search(name) and isinstance(text, str) and _is_literal(text):
+                yield f"the value of {name}", subject.at(*path, "variables", name)
+
+
+def _by_assignment(subject: Subject) -> Iterator[tuple[str, Location]]:
+    for _, lines in subject.scripts():
+        for number, line in enumerate(lines, 1):
+            match = _ASSIGNMENT.search(line.text[:_LENGTH_LIMIT])
+            if match and _is_literal(match["value"]):
+                yield f"the value of {match['name']}", location_of(lines, number)
+
+
+def _is_literal(text: str) -> bool:
+    return len(text) >= 6 and "$" not in text and not _HARMLESS.match(text)

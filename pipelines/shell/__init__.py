@@ -1,0 +1,1 @@
+"""Shell text of jobs: what bash and ShellCheck say of it, and what it does."""
