@@ -43,13 +43,33 @@ def explain(error: GitlabError, url: str) -> ServerError:
     return ServerError(f"GitLab refused: {text}" + (f" (HTTP {code})" if code else ""), where=url, fix=fix)
 
 
+class NoAnswerError(ServerError):
+    """GitLab can't be reached, or does not answer in time."""
+
+
+class _Session(requests.Session):
+    """A session whose failures a person can act on."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """The answer. Raises NoAnswerError where there is none."""
+        try:
+            return super().send(request, **kwargs)
+        except requests.RequestException as error:
+            place = (request.url or "").partition("/api/")[0]
+            raise NoAnswerError(
+                f"GitLab does not answer ({type(error).__name__})",
+                where=place,
+                fix="`forgeline status` shows what runs; `forgeline up` starts what does not",
+            ) from error
+
+
 class GitLab:
     """One GitLab, spoken to as one user. Safe to use from several threads."""
 
     def __init__(self, url: str, token: SecretValue, *, observe: Observer | None = None) -> None:
         """`url` is GitLab's external address. `observe` is told of every request."""
         self.url = url
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=POOL)
@@ -78,8 +98,8 @@ class GitLab:
                 reason = f"HTTP {error.response_code}"
             except GitlabError as error:
                 raise explain(error, self.url) from error
-            except requests.RequestException as error:
-                reason = type(error).__name__
+            except NoAnswerError as error:
+                reason = type(error.__cause__).__name__
             else:
                 return
             if time.monotonic() > deadline:

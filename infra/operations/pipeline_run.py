@@ -10,7 +10,7 @@ from typing import Any
 
 from gitlab.exceptions import GitlabError
 
-from infra.clients.gitlab import GitLab, absent, explain
+from infra.clients.gitlab import GitLab, NoAnswerError, absent, explain
 from infra.core.error import ServerError
 from infra.core.progress import Progress
 from pipelines.catalogue import Service
@@ -19,6 +19,9 @@ ENDED = frozenset({"success", "failed", "canceled", "skipped", "manual"})
 """Statuses in which a pipeline stays until somebody does something."""
 
 POLL_SECONDS = 1.0
+
+PATIENCE = 120.0
+"""Seconds for which a GitLab may not answer while pipelines are followed: it may be restarted meanwhile."""
 
 LOG_LINES = 15
 
@@ -126,13 +129,24 @@ def latest(gitlab: GitLab, service: Service) -> PipelineRun | None:
 def follow(
     gitlab: GitLab, runs: Sequence[PipelineRun], services: dict[str, Service], progress: Progress, *, timeout: float
 ) -> list[PipelineRun]:
-    """The runs as they ended, with their jobs. Raises ServerError when one has not ended after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """The runs as they ended, with their jobs.
+
+    Raises ServerError when one has not ended after `timeout` seconds, or when GitLab does not answer for `PATIENCE`.
+    """
+    answered = time.monotonic()
+    deadline = answered + timeout
     waiting = {run.service: run for run in runs}
     ended: dict[str, PipelineRun] = {}
     while waiting:
         for name, run in list(waiting.items()):
-            current = _with_jobs(gitlab, services[name], run)
+            try:
+                current = _with_jobs(gitlab, services[name], run)
+            except NoAnswerError:
+                if time.monotonic() > answered + PATIENCE:
+                    raise
+                progress.start(name, "waiting for GitLab to answer")
+                break
+            answered = time.monotonic()
             if current.ended:
                 ended[name] = current
                 del waiting[name]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from infra.clients.gitlab import NoAnswerError
 from infra.core.error import BadInputError, ServerError
 from infra.operations.fleet import Fleet, LiveFleet
 from infra.operations.pipeline_run import PipelineRun
@@ -172,6 +173,8 @@ class Rollout:
             if run is None or (run.ended and not run.green):
                 try:
                     run = self.fleet.start(move.service)
+                except NoAnswerError:
+                    raise
                 except ServerError as error:
                     self._set(move.service, progress=Progressed.RED)
                     reason = f"its pipeline could not be started: {error.what}"
