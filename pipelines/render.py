@@ -68,7 +68,7 @@ class Context:
             address=profile.address,
             port_offsets=profile.environment_port_offsets,
             ports={service.name: service.port for service in catalogue},
-            policy=load_policy(),
+            policy=load_policy(settings.policy),
             four_eyes=profile.approvals.four_eyes,
             cyclonedx_report=profile.gitlab_tier is GitLabTier.ULTIMATE,
             runner_services=profile.runner_services,

@@ -106,7 +106,7 @@ class Settings(_Model):
     cache: Path
     """Tools, shared by all instances of this user."""
     pipelines: Path = PIPELINES
-    """What the pipelines are made from: `catalog/`, `release.yaml`, and `templates/` where they are a team's own."""
+    """What pipelines are made from: `catalog/`, `release.yaml`, and a team's own `policy.yaml` and `templates/`."""
 
     @property
     def catalog(self) -> Path:
@@ -117,6 +117,12 @@ class Settings(_Model):
     def release_file(self) -> Path:
         """The file that says which pipeline release is made here."""
         return self.pipelines / "release.yaml"
+
+    @property
+    def policy(self) -> Path:
+        """What licences and dependencies the gates let through: the file beside the catalogue, else the checkout's."""
+        own = self.pipelines / "policy.yaml"
+        return own if own.is_file() else PIPELINES / "policy.yaml"
 
     @property
     def templates(self) -> Path:

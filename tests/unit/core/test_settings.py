@@ -50,8 +50,11 @@ def test_a_team_keeps_its_catalogue_and_templates_where_it_likes(tmp_path: Path)
     assert settings.catalog == tmp_path / "catalog"
     assert settings.release_file == tmp_path / "release.yaml"
     assert settings.templates == ROOT / "templates" / "pipelines"
+    assert settings.policy == ROOT / "pipelines" / "policy.yaml"
     (tmp_path / "templates").mkdir()
-    assert load_settings(environ).templates == tmp_path / "templates"
+    (tmp_path / "policy.yaml").touch()
+    settings = load_settings(environ)
+    assert (settings.templates, settings.policy) == (tmp_path / "templates", tmp_path / "policy.yaml")
 
 
 @pytest.mark.parametrize(
