@@ -50,7 +50,7 @@ exec {real} "${{words[@]}}"
 """
 BAO = """#!/bin/bash
 case "$1" in
-  write) echo token ;;
+  write) cat > /dev/null; echo token ;;
   read) echo '{"data": {"username": "user", "password": "word"}}' ;;
 esac
 """
