@@ -16,6 +16,7 @@ from pipelines.artifact import MAVEN_GROUP_ID
 from pipelines.catalogue import Catalogue, Environment, Service
 from pipelines.override import TIMEOUT_MINUTES
 from pipelines.policy import Policy, load_policy
+from pipelines.port import check_ports
 from pipelines.skeleton import python_package
 from pipelines.standard import GATES_BEFORE_PUBLISH, stages
 from pipelines.template import Templates, default_templates
@@ -60,8 +61,12 @@ class Context:
 
     @classmethod
     def of(cls, catalogue: Catalogue, settings: Settings) -> Self:
-        """The context of this checkout's release in the profile of `settings`."""
+        """The context of this checkout's release in the profile of `settings`.
+
+        Raises BadInputError for ports of services that clash.
+        """
         profile = settings.profile
+        check_ports(catalogue, profile)
         return cls(
             release=catalogue.release,
             tools=catalogue.tools,

@@ -95,9 +95,9 @@ def _has(found: Any, key: str, value: Any) -> bool:
     return isinstance(found, dict) and key in found and found[key] == value
 
 
-def watch_health(url: str, version: str, seconds: float) -> int:
-    """How often the service was healthy and of this version, asked for `seconds`. Raises FindingsError the first time
-    that it is not: a version that answers only sometimes is not one that serves.
+def watch_health(url: str, version: str, seconds: float, *, fix: str = "the service's own log says more") -> int:
+    """How often the service was healthy and of this version, asked for `seconds`. Raises FindingsError with `fix` the
+    first time that it is not: a version that answers only sometimes is not one that serves.
     """
     deadline = time.monotonic() + seconds
     seen = 0
@@ -107,7 +107,7 @@ def watch_health(url: str, version: str, seconds: float) -> int:
                 client, Check(name="version", path="/version", expect=Expectation(body={"version": version})), url
             )
             if fault:
-                raise FindingsError(fault, where=url, fix="the service's own log says more")
+                raise FindingsError(fault, where=url, fix=fix)
             seen += 1
             if time.monotonic() + HEALTH_PERIOD > deadline:
                 return seen

@@ -16,6 +16,8 @@ import pytest
 
 from infra.clients.gitlab import GitLab
 from infra.clients.nexus import NexusClient
+from infra.clients.openbao import OpenBao
+from infra.core.naming import JWT_MOUNT, deploy_role
 from pipelines.artifact import artifact_path, sbom_path
 from pipelines.catalogue import Environment, Service, load_catalogue
 from pipelines.standard import STAGES
@@ -134,6 +136,21 @@ def test_what_ships_is_published_beside_the_artifact(releases: list[Release], ne
         for path in (artifact_path(release.service, version), sbom_path(release.service, version)):
             repository, _, rest = path.partition("/")
             assert nexus.download(repository, rest), path
+
+
+def test_each_environment_has_a_role_of_its_own_that_names_its_refs(openbao: OpenBao, releases: list[Release]) -> None:
+    for release in releases:
+        for environment in Environment:
+            role = openbao.read(f"auth/{JWT_MOUNT}/role/{deploy_role(release.service.name, environment)}")
+            expected = {
+                "project_id": str(release.project.id),
+                "ref_protected": "true",
+                "environment": str(environment),
+            }
+            if environment in {Environment.STAGING, Environment.PRODUCTION}:
+                expected["ref_type"] = "tag"
+            assert role is not None
+            assert role["bound_claims"] == expected
 
 
 @pytest.fixture

@@ -166,7 +166,8 @@ def _noted(requester: Path) -> str:
 def integration(app: App, checks: Path, url: str, version: str, dependencies: tuple[str, ...]) -> int:
     """Ask a service that runs what its repository says, and hold the answers against it."""
     wanted = read_checks(checks)
-    watch_health(url, version, 0)
+    again = "if another pipeline deployed in between: run deploy-dev again, then this job; else see the service's log"
+    watch_health(url, version, 0, fix=again)
     addresses = {name: address for name, _, address in (text.partition("=") for text in dependencies)}
     faults = 0
     for name, fault in run_checks(wanted, url, addresses):

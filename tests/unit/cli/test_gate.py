@@ -132,3 +132,13 @@ def test_the_schema_is_for_editors(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "overrides" in schema["properties"]
     assert run(forgeline, ["pipelines", "schema", "--out", str(tmp_path / "schema.json")]) == ExitCode.FINE
     assert json.loads((tmp_path / "schema.json").read_text(encoding="utf-8")) == schema
+
+
+def test_integration_asks_only_the_version_that_was_deployed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = tmp_path / "checks.json"
+    checks.write_text('[{"name": "x", "path": "/"}]', encoding="utf-8")
+    arguments = ["gate", "integration", str(checks), "--url", "http://127.0.0.1:9", "--version", "1"]
+    assert run(forgeline, arguments) == ExitCode.FINDINGS
+    assert "run deploy-dev again, then this job" in capsys.readouterr().err

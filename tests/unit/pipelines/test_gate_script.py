@@ -51,7 +51,7 @@ exec {real} "${{words[@]}}"
 """
 BAO = """#!/bin/bash
 case "$1" in
-  write) echo token ;;
+  write) cat > /dev/null; echo token ;;
   read) echo '{"data": {"username": "user", "password": "word"}}' ;;
 esac
 """
@@ -230,6 +230,26 @@ def test_code_with_a_security_fault_stops(repository: Repository, language: str)
     code, output = repository.run("sast")
     assert code != 0, output
     assert "bad" in output.lower(), "the finding is told with its place"
+
+
+@pytest.mark.parametrize("language", ["go"])
+@pytest.mark.parametrize(
+    ("comment", "code"), [("#nosec", 1), ("#nosec G204", 1), ("#nosec G204,G702 -- the words are the operator's", 0)]
+)
+def test_a_finding_in_go_is_set_aside_by_rule_and_reason_only(repository: Repository, comment: str, code: int) -> None:
+    name, text = SAST["go"]
+    repository.write(name, text.replace("func Bad", f"// {comment}\nfunc Bad"))
+    ended, output = repository.run("sast")
+    assert ended == code, output
+
+
+@pytest.mark.parametrize("language", ["java"])
+def test_a_scanner_that_is_skipped_is_no_scanner_that_finds_nothing(repository: Repository) -> None:
+    pom = (repository.folder / "pom.xml").read_text(encoding="utf-8")
+    repository.write("pom.xml", pom.replace("<maxHeap>", "<skip>true</skip><maxHeap>"))
+    code, output = repository.run("sast")
+    assert code == 1, output
+    assert "SpotBugs did not run" in output
 
 
 @LANGUAGES

@@ -191,6 +191,17 @@ def test_a_profile_without_an_environment_ends_before_it() -> None:
     assert jobs[-1] == "integration-test"
 
 
+@pytest.mark.parametrize("context", ["merge-request", "branch", "schedule", "unprotected-tag"])
+@pytest.mark.parametrize("service", list(CATALOGUE), ids=lambda service: service.name)
+def test_what_runs_for_anybody_has_no_secret_but_the_reading_of_dependencies(service: Service, context: str) -> None:
+    for job in compiled(service, CONTEXTS[context]).jobs:
+        roles = set(re.findall(r"login role=(\S+)", "\n".join((*job.before_script, *job.script))))
+        wanted = {f"build-{service.name}"} if job.id_tokens else set()
+        assert roles == wanted, job.name
+        assert service.language is Language.JAVA or not job.id_tokens
+        assert job.environment is None
+
+
 def overridden(**overrides: object) -> Service:
     service = CATALOGUE.service("market-data")
     return Service.model_validate({**service.model_dump(), "overrides": overrides})

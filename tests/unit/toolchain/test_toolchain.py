@@ -14,7 +14,7 @@ import pytest
 from infra.core.error import BadInputError, ToolError
 from infra.toolchain import download
 from infra.toolchain.pin import Pins, machine
-from infra.toolchain.toolchain import Toolchain
+from infra.toolchain.toolchain import JOB_TOOLS, Toolchain
 
 PROGRAM = b"#!/bin/sh\necho tool\n"
 
@@ -136,9 +136,11 @@ def test_path_entries_start_with_forgelines_own_and_leave_the_systems_out(tmp_pa
             "tools": {
                 "openbao": {"version": "1.0", "executable": "bin/run", "sources": [good]},
                 "go": {"version": "1.0", "executable": "bin/go", "system": system},
-                "node": {"version": "1.0", "executable": "bin/node"},
-                "gotestsum": {"version": "1.0", "executable": "bin/gotestsum"},
-                "staticcheck": {"version": "1.0", "executable": "bin/staticcheck"},
+                **{
+                    name: {"version": "1.0", "executable": f"bin/{name}"}
+                    for name in JOB_TOOLS
+                    if name not in {"openbao", "go"}
+                },
             }
         }
     )
@@ -171,7 +173,7 @@ def test_two_threads_install_once(tmp_path, site, good):
 RUN = """
 import json, os, pathlib, sys
 from infra.toolchain.pin import Pins
-from infra.toolchain.toolchain import Toolchain
+from infra.toolchain.toolchain import JOB_TOOLS, Toolchain
 class Told:
     def start(self, item, doing): print("start", doing, flush=True)
     def done(self, item, outcome): print("done", outcome, flush=True)
