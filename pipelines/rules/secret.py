@@ -51,11 +51,11 @@ def no_secret_is_written_down(subject: Subject) -> Iterator[Spot]:
 
 
 def _by_format(subject: Subject) -> Iterator[tuple[str, Location]]:
-    for number, line in enumerate(subject.text.splitlines(), 1):
-        for what, pattern in FORMATS:
-            match = pattern.search(line[:_LENGTH_LIMIT])
-            if match:
-                yield what, Location(file=subject.file, line=number, column=match.start() + 1)
+    text = subject.text
+    for what, pattern in FORMATS:
+        for match in pattern.finditer(text):
+            line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+            yield what, Location(file=subject.file, line=line, column=column)
 
 
 def _by_variable(subject: Subject) -> Iterator[tuple[str, Location]]:
