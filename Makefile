@@ -59,6 +59,7 @@ lab: tools ## stand a whole stack up in a temporary folder and use it
 
 bench: tools ## measure bring-up and keep the figures under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.proofs
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

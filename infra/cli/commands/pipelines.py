@@ -19,7 +19,7 @@ from infra.core.finding import Severity
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
 from pipelines.catalogue import CATALOG, Service, load_catalogue
-from pipelines.check import Manner, catalogue_tasks, check_files, prove
+from pipelines.check import Manner, check_files, prove_services
 from pipelines.context import Occasion
 from pipelines.difference import differences
 from pipelines.drawing import as_mermaid, as_svg
@@ -117,8 +117,9 @@ def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
         findings, number = check_files(files, manner), len(files)
     else:
         catalogue = load_catalogue()
-        tasks = catalogue_tasks(catalogue, Context.of(catalogue, app.settings))
-        findings, number = prove(tasks, Manner(ledger=ledger, processes=PROCESSES)), len(tasks)
+        manner = Manner(ledger=ledger, processes=PROCESSES)
+        context = Context.of(catalogue, app.settings)
+        findings, number = prove_services(list(catalogue), context, manner), len(catalogue)
     show_findings(app, findings, f"{number} pipelines, nothing found.")
     return ExitCode.FINDINGS if any(one.severity is not Severity.NOTE for one in findings) else ExitCode.FINE
 

@@ -59,11 +59,11 @@ scalars = st.one_of(
 )
 values = st.recursive(
     scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)),
-    max_leaves=20,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)),
+    max_leaves=6,
 )
 jobs = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS[11:], values))
-pipelines = st.dictionaries(st.sampled_from(KEYS), st.one_of(jobs, values), max_size=6)
+pipelines = st.dictionaries(st.sampled_from(KEYS), jobs, max_size=4)
 
 
 def many(kind: str) -> settings:
