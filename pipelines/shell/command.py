@@ -74,9 +74,9 @@ class Fetched:
     line: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Script:
-    """What a script calls, and where it hides failures."""
+    """What a script calls, and where it hides failures. Equal is only the same: that is quickly told apart."""
 
     commands: tuple[Command, ...]
     weaknesses: tuple[Weakness, ...]
