@@ -5,8 +5,9 @@ What a run found is never remembered, only that a text had nothing against it (s
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -15,16 +16,16 @@ from typing import Final
 
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from pipelines.catalogue import Catalogue, Service
+from pipelines.catalogue import Service
 from pipelines.ledger import Ledger, NoLedger
-from pipelines.render import Context, render_pipeline
+from pipelines.render import Context, pipeline_inputs, render_pipeline
 from pipelines.rules import document
 from pipelines.rules.registry import RULES, SHELL_RULES
 from pipelines.rules.rule import Rule
 from pipelines.rules.text import text_of
 from pipelines.shell.problem import clean
 from pipelines.subject import Beside, Expectation, NoFiles, Subject
-from pipelines.template import Templates
+from pipelines.template import Templates, default_templates
 
 SIDE_BY_SIDE: Final = 40
 """Files from which on a second process is worth its start."""
@@ -59,7 +60,7 @@ def expectation(service: Service, environments: Iterable[str]) -> Expectation:
     return Expectation(language=str(service.language), floor=service.coverage_floor, environments=tuple(environments))
 
 
-def catalogue_tasks(catalogue: Catalogue, context: Context, templates: Templates | None = None) -> list[Task]:
+def catalogue_tasks(services: Iterable[Service], context: Context, templates: Templates | None = None) -> list[Task]:
     """The pipelines that this checkout renders, each with what its service must have."""
     return [
         Task(
@@ -67,8 +68,21 @@ def catalogue_tasks(catalogue: Catalogue, context: Context, templates: Templates
             text=render_pipeline(service, context, templates),
             expected=expectation(service, context.environments(service)),
         )
-        for service in catalogue
+        for service in services
     ]
+
+
+def prove_services(
+    services: Collection[Service], context: Context, manner: Manner, templates: Templates | None = None
+) -> list[Finding]:
+    """What the rules find in the services' pipelines; one that was proven from the same inputs is not even rendered."""
+    templates = templates or default_templates()
+    inputs = {service.name: f"{templates.digest()}\n{pipeline_inputs(service, context)}" for service in services}
+    unproven = [service for service in services if not manner.ledger.knows(inputs[service.name])]
+    findings = prove(catalogue_tasks(unproven, context, templates), manner)
+    faulty = {finding.file for finding in findings}
+    manner.ledger.add(inputs[one.name] for one in unproven if f"{one.name}.yml" not in faulty)
+    return findings
 
 
 def check_files(files: Iterable[Path], manner: Manner) -> list[Finding]:
@@ -137,8 +151,16 @@ def _all_results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -
     parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
     # Processes are forked from a clean server, since this one may have threads.
     with ProcessPoolExecutor(manner.processes, mp_context=get_context("forkserver")) as pool:
-        found = pool.map(_results, parts, [bare] * len(parts), [names] * len(parts))
+        found = pool.map(_part, parts, [bare] * len(parts), [names] * len(parts))
         return [result for part in found for result in part]
+
+
+def _part(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -> list[_Result]:
+    """The work of one process. Its objects live as long as their file: looking for circles among them is in vain."""
+    gc.disable()
+    results = _results(tasks, manner, names)
+    gc.enable()
+    return results
 
 
 def _results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -> list[_Result]:

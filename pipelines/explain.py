@@ -94,7 +94,7 @@ def explain(subject: Subject, occasion: Occasion) -> Explanation:
         created=pipeline.created,
         why=_why(written if isinstance(written, dict) else {}, workflow, "the workflow has no rules"),
         jobs=(*_running(subject, graph, matched), *_left_out(subject, configuration, graph, matched)),
-        before_production=tuple(_before_production(graph)) if graph else (),
+        before_production=tuple(_before_production(subject, graph)) if graph else (),
         graph=graph,
     )
 
@@ -138,8 +138,8 @@ def _why(value: Any, index: int | None, without: str) -> str:
     return f"rule {index + 1} holds: {', '.join(said)}{when}"
 
 
-def _before_production(graph: Graph) -> Iterator[str]:
-    targets = [job.name for job in graph.jobs.values() if is_production(job)]
+def _before_production(subject: Subject, graph: Graph) -> Iterator[str]:
+    targets = [job.name for job in graph.jobs.values() if is_production(subject, job)]
     for name in graph.jobs:
         if targets and all(graph.passes(target, name) for target in targets):
             yield name

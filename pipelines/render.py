@@ -113,6 +113,11 @@ def render_pipeline(service: Service, context: Context, templates: Templates | N
     return _with_hash(text.rstrip("\n") + "\n", after=len(header))
 
 
+def pipeline_inputs(service: Service, context: Context) -> str:
+    """Everything but the templates that the pipeline of `service` is made of, as one text."""
+    return json.dumps(_values(service, context), sort_keys=True)
+
+
 def _with_hash(text: str, *, after: int) -> str:
     """The text with a line that has the SHA-256 of all others: by it, the job `validate` finds a change by hand."""
     lines = text.split("\n")

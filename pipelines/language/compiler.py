@@ -167,6 +167,9 @@ class _Plan:
 
     def _included(self, written: WrittenJob, root: tuple[Variable, ...]) -> Iterable[JobSpec]:
         for instance in written.instances:
+            if written.rules is None and written.only is None and not written.except_:
+                yield self._finished(written, instance, root, None)
+                continue
             base = _instance_spec(written, instance, _configured(written, instance, root))
             conditions = self._job_conditions(base)
             if written.rules is not None:
@@ -179,7 +182,7 @@ class _Plan:
                 yield self._finished(written, instance, root, None)
 
     def _job_conditions(self, job: JobSpec) -> Conditions:
-        predefined = job_predefined(replace(job, environment=None))
+        predefined = job_predefined(job, with_environment=False)
         variables = layered(self.context, job.variables, job_predefined=predefined)
         try:
             if job.environment:
@@ -280,6 +283,6 @@ def _ruled(rule: Rule | None) -> dict[str, Any]:
 
 
 def _without_absent(job: JobSpec, present: set[str]) -> JobSpec:
-    if job.needs is None:
+    if job.needs is None or all(need.name in present for need in job.needs):
         return job
     return replace(job, needs=tuple(need for need in job.needs if need.name in present))

@@ -32,21 +32,24 @@ def expand_all(variables: Sequence[Variable]) -> tuple[Variable, ...]:
     Later ones win over earlier ones of the same name. Raises ConfigError for a circle.
     """
     latest = {variable.key: variable for variable in variables}
-    values = {key: variable.value for key, variable in latest.items()}
     needed = {
         key: [name for name in references(variable.value) if name in latest]
         for key, variable in latest.items()
         if not variable.raw and ("$" in variable.value or "%" in variable.value)
     }
+    if not needed:
+        return tuple(latest.values())
     try:
         order = list(TopologicalSorter(needed).static_order())
     except CycleError as error:
         names = ", ".join(f'"{name}"' for name in dict.fromkeys(error.args[1]))
         raise ConfigError([f"circular variable reference detected: [{names}]"]) from error
+    values = {key: latest[key].value for key in order}
     for key in order:
         if key in needed:
             values[key] = _replace(_REFERENCE_OR_ESCAPE, values[key], values, keep_missing=True)
-    return tuple(with_value(variable, values[key]) if key in needed else variable for key, variable in latest.items())
+            latest[key] = with_value(latest[key], values[key])
+    return tuple(latest.values())
 
 
 def references(text: str) -> list[str]:
@@ -125,7 +128,7 @@ def job_variables(
     return expand_all(everything)
 
 
-def job_predefined(job: JobSpec) -> tuple[Variable, ...]:
+def job_predefined(job: JobSpec, *, with_environment: bool = True) -> tuple[Variable, ...]:
     """The predefined variables that follow from the job's own description."""
     values = {
         "CI_JOB_NAME": job.name,
@@ -136,7 +139,7 @@ def job_predefined(job: JobSpec) -> tuple[Variable, ...]:
     }
     if job.parallel_index is not None:
         values["CI_NODE_INDEX"] = str(job.parallel_index)
-    if job.environment:
+    if job.environment and with_environment:
         values |= _environment(job.environment)
     return tuple(Variable(key=key, value=value) for key, value in values.items())
 

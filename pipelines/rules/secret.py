@@ -11,26 +11,29 @@ from pipelines.rules.text import location_of
 from pipelines.subject import Location, Path_, Subject
 
 FORMATS: Final = (
-    ("a GitLab token", re.compile(r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[0-9A-Za-z_-]{20,}")),
-    ("a GitHub token", re.compile(r"\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_[0-9A-Za-z_]{22,}")),
-    ("an AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
-    ("a Slack token", re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}")),
-    ("a Vault token", re.compile(r"\bhv[sb]\.[0-9A-Za-z_-]{24,}")),
-    ("an npm token", re.compile(r"\bnpm_[0-9A-Za-z]{36}\b")),
-    ("a PyPI token", re.compile(r"\bpypi-[0-9A-Za-z_-]{40,}")),
-    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("a Stripe key", re.compile(r"\b[rs]k_live_[0-9A-Za-z]{20,}")),
-    ("a JSON web token", re.compile(r"\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}")),
-    ("a password in an address", re.compile(r"://[^/\s:@$'\"<>]+:[^/\s:@$'\"<>%{]{3,}@")),
+    ("a GitLab token", "gl", re.compile(r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[0-9A-Za-z_-]{20,}")),
+    ("a GitHub token", "gh", re.compile(r"\bgh[pousr]_[0-9A-Za-z]{36}")),
+    ("a GitHub token", "github_pat_", re.compile(r"\bgithub_pat_[0-9A-Za-z_]{22,}")),
+    ("an AWS key", "AKIA", re.compile(r"\bAKIA[0-9A-Z]{16}\b")),
+    ("an AWS key", "ASIA", re.compile(r"\bASIA[0-9A-Z]{16}\b")),
+    ("a private key", "PRIVATE KEY", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    ("a Slack token", "xox", re.compile(r"\bxox[abprs]-[0-9A-Za-z-]{10,}")),
+    ("a Vault token", "hv", re.compile(r"\bhv[sb]\.[0-9A-Za-z_-]{24,}")),
+    ("an npm token", "npm_", re.compile(r"\bnpm_[0-9A-Za-z]{36}\b")),
+    ("a PyPI token", "pypi-", re.compile(r"\bpypi-[0-9A-Za-z_-]{40,}")),
+    ("a Google API key", "AIza", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    ("a Stripe key", "k_live_", re.compile(r"\b[rs]k_live_[0-9A-Za-z]{20,}")),
+    ("a JSON web token", "eyJ", re.compile(r"\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}")),
+    ("a password in an address", "://", re.compile(r"://[^/\s:@$'\"<>]+:[^/\s:@$'\"<>%{]{3,}@")),
 )
-"""Formats by which a secret is known wherever it stands."""
+"""Formats by which a secret is known wherever it stands, each with a part that is quickly looked for."""
 
 _NAME = re.compile(r"(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credential)s?$")
 _ASSIGNMENT = re.compile(
     r"(?i)\b(?P<name>\w*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|access_?key))="
     r"(?P<quote>['\"]?)(?P<value>[^\s'\"$`(){};|&<>]{6,})(?P=quote)(?:\s|;|$)"
 )
+_HINT = re.compile(r"(?i)passw|passphrase|secret|token|key")
 _HARMLESS = re.compile(
     r"(?i)^(true|false|none|null|yes|no|\d{1,5}|changeme|example.*|dummy.*|x+|\*+|<.*>|/.*|\./.*|https?://.*)$"
 )
@@ -51,11 +54,11 @@ def no_secret_is_written_down(subject: Subject) -> Iterator[Spot]:
 
 
 def _by_format(subject: Subject) -> Iterator[tuple[str, Location]]:
-    for number, line in enumerate(subject.text.splitlines(), 1):
-        for what, pattern in FORMATS:
-            match = pattern.search(line[:_LENGTH_LIMIT])
-            if match:
-                yield what, Location(file=subject.file, line=number, column=match.start() + 1)
+    text = subject.text
+    for what, part, pattern in FORMATS:
+        for match in pattern.finditer(text) if part in text else ():
+            line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+            yield what, Location(file=subject.file, line=line, column=column)
 
 
 def _by_variable(subject: Subject) -> Iterator[tuple[str, Location]]:
@@ -71,7 +74,8 @@ def _by_variable(subject: Subject) -> Iterator[tuple[str, Location]]:
 def _by_assignment(subject: Subject) -> Iterator[tuple[str, Location]]:
     for _, lines in subject.scripts():
         for number, line in enumerate(lines, 1):
-            match = _ASSIGNMENT.search(line.text[:_LENGTH_LIMIT])
+            text = line.text[:_LENGTH_LIMIT]
+            match = _ASSIGNMENT.search(text) if "=" in text and _HINT.search(text) else None
             if match and _is_literal(match["value"]):
                 yield f"the value of {match['name']}", location_of(lines, number)
 

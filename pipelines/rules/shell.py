@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from infra.core.finding import Severity
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of, text_of
+from pipelines.rules.text import location_of, read, text_of
 from pipelines.shell.command import Fetched
 from pipelines.shell.problem import ShellProblem, shellcheck_problems, syntax_problems
-from pipelines.shell.reader import read_script
 from pipelines.subject import ScriptLine, Subject
 
 _SEVERITIES = {"error": Severity.WARNING, "warning": Severity.WARNING}
@@ -38,7 +37,7 @@ def scripts_pass_shellcheck(subject: Subject) -> Iterator[Spot]:
 def nothing_fetched_is_run_unchecked(subject: Subject) -> Iterator[Spot]:
     """No script runs what it fetches from the network without looking at it (`curl … | sh`)."""
     for job, lines in subject.scripts():
-        for fetched in read_script(text_of(lines)).fetched:
+        for fetched in read(subject, lines).fetched:
             yield Spot(message=_message(job, fetched), location=location_of(lines, fetched.line))
 
 

@@ -10,9 +10,7 @@ from pipelines.override import TAKEN_NAMES, TAKEN_PREFIXES
 from pipelines.rules.duty import DUTIES, LANGUAGES, toothless, unmet
 from pipelines.rules.gate import compiled, present_gates
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of, text_of
-from pipelines.shell.command import Command
-from pipelines.shell.reader import read_script
+from pipelines.rules.text import location_of, read, script_in, text_of
 from pipelines.subject import Subject
 
 LOWEST_FLOOR: Final = 70
@@ -32,10 +30,10 @@ def gates_do_their_work(subject: Subject) -> Iterator[Spot]:
         for key in ("trigger", "run"):
             if key in subject.jobs[gate]:
                 yield Spot(message=f"gate {gate!r} has `{key}` instead of its script", location=subject.at(gate, key))
-        for call in unmet(DUTIES[gate], language, _commands(subject, gate)):
+        for call in unmet(DUTIES[gate], language, script_in(subject, gate).commands):
             message = f"gate {gate!r} does not call `{' '.join(call)}` such that its failure ends the job"
             yield Spot(message=message, location=subject.at(gate, "script"))
-    commands = _commands(subject, "publish")
+    commands = script_in(subject, "publish").commands
     if "publish" in subject.jobs and not any(one.calls("curl", "--upload-file") for one in commands):
         message = "gate 'publish' uploads nothing (`curl --upload-file`)"
         yield Spot(message=message, location=subject.at("publish", "script"))
@@ -48,7 +46,7 @@ def gates_do_their_work(subject: Subject) -> Iterator[Spot]:
 def coverage_has_a_floor(subject: Subject) -> Iterator[Spot]:
     """The unit tests' job demands at least the coverage of the service's tier."""
     wanted = subject.expected.floor if subject.expected is not None else LOWEST_FLOOR
-    for command in _commands(subject, "unit-test"):
+    for command in script_in(subject, "unit-test").commands:
         if command.counts and command.calls("awk", "BEGIN*"):
             found = [int(number) for number in _FLOOR.findall(" ".join(command.words))]
             if not found or min(found) < wanted:
@@ -61,7 +59,7 @@ def gates_hide_no_failure(subject: Subject) -> Iterator[Spot]:
     """No gate's script hides a failure (`|| true`, `set +e`, `exit 0`, a trap that exits well)."""
     for gate in present_gates(subject):
         lines = subject.script(gate)
-        for weakness in read_script(text_of(lines)).weaknesses:
+        for weakness in read(subject, lines).weaknesses:
             message = f"gate {gate!r} hides a failure: `{weakness.text}`"
             yield Spot(message=message, location=location_of(lines, weakness.line))
 
@@ -71,7 +69,7 @@ def tools_keep_their_teeth(subject: Subject) -> Iterator[Spot]:
     """No option, variable or empty folder keeps a gate's tool from finding anything."""
     for gate in present_gates(subject):
         lines = subject.script(gate)
-        for command in read_script(text_of(lines)).commands:
+        for command in read(subject, lines).commands:
             for option in toothless(command):
                 message = f"gate {gate!r} calls {command.program} with {option!r}"
                 yield Spot(message=message, location=location_of(lines, command.line))
@@ -112,10 +110,6 @@ def gates_leave_their_reports(subject: Subject) -> Iterator[Spot]:
                     yield Spot(message=message, location=subject.at(gate, "artifacts", "paths"))
 
 
-def _commands(subject: Subject, job: str) -> tuple[Command, ...]:
-    return read_script(text_of(subject.script(job))).commands if job in subject.jobs else ()
-
-
 def _variables(subject: Subject, gate: str) -> list[tuple[str, str]]:
     """The configuration's variables of a gate, on whatever occasion it runs."""
     found = {variable.key: variable.value for job in compiled(subject, gate) for variable in job.variables}
@@ -129,7 +123,7 @@ def _language(subject: Subject) -> str:
 
     def met(language: str) -> int:
         gates = [gate for gate in present_gates(subject) if DUTIES[gate].by_language]
-        duties = [(DUTIES[gate], _commands(subject, gate)) for gate in gates]
+        duties = [(DUTIES[gate], script_in(subject, gate).commands) for gate in gates]
         return sum(not list(unmet(duty, language, commands)) for duty, commands in duties)
 
     best = max(LANGUAGES, key=met)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 WRAPPERS: Final = frozenset(
@@ -24,10 +25,15 @@ class Command:
     function: bool = False
     """Whether it is a function of the script, which may have the name of a program."""
 
-    @property
+    @cached_property
     def program(self) -> str:
         """The program's name without its folder, behind wrappers such as `npx` and `timeout` the one that they run."""
         return self.words[0].rpartition("/")[2] if self.words else ""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The words without folders: one of them is the program that runs."""
+        return frozenset(word.rpartition("/")[2] for word in self.words)
 
     def calls(self, program: str, *wanted: str) -> bool:
         """Whether it runs `program` with all the `wanted` words (a word that ends in `*` stands for its beginning).
@@ -37,6 +43,8 @@ class Command:
         if self.function != program.endswith("()"):
             return False
         program = program.removesuffix("()")
+        if program.rpartition("/")[2] not in self.names:
+            return False
         words = self.words[1:]
         name = self.words[0] if "/" in program else self.program
         wrapped = name in WRAPPERS and any(word.rpartition("/")[2] == program for word in words)
@@ -66,9 +74,9 @@ class Fetched:
     line: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Script:
-    """What a script calls, and where it hides failures."""
+    """What a script calls, and where it hides failures. Equal is only the same: that is quickly told apart."""
 
     commands: tuple[Command, ...]
     weaknesses: tuple[Weakness, ...]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import click
 from click.shell_completion import CompletionItem
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.cli.commands.catalogue import schema
 from infra.cli.commands.rollout import drift, release, rollout
 from infra.cli.pipeline_view import show_changes, show_explanation, show_findings
@@ -20,7 +20,7 @@ from infra.core.finding import Severity
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
 from pipelines.catalogue import CATALOG, Service
-from pipelines.check import Manner, catalogue_tasks, check_files, prove
+from pipelines.check import Manner, check_files, prove_services
 from pipelines.context import Occasion
 from pipelines.difference import differences
 from pipelines.drawing import as_mermaid, as_svg
@@ -64,17 +64,6 @@ OCCASION = OccasionName()
 PROCESSES = os.cpu_count() or 1
 
 
-def _wants_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    app = ctx.find_object(App)
-    if value and app is not None:
-        app.as_json = True
-
-
-JSON = click.option(
-    "--json", is_flag=True, expose_value=False, callback=_wants_json, help="Print one JSON document instead of text."
-)
-
-
 @click.group()
 def pipelines() -> None:
     """Render, check, run, release and roll out the services' pipelines."""
@@ -106,7 +95,7 @@ def render(app: App, service: str | None, out: Path | None) -> None:
 @pipelines.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--standard", is_flag=True, help="Hold FILES to the rules of Forgeline's own pipelines too.")
-@JSON
+@json_option
 @pass_app
 def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
     """Prove the rendered pipelines of all services, or the FILES given: anybody's .gitlab-ci.yml.
@@ -119,8 +108,9 @@ def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
         findings, number = check_files(files, manner), len(files)
     else:
         catalogue = app.catalogue
-        tasks = catalogue_tasks(catalogue, Context.of(catalogue, app.settings), app.templates)
-        findings, number = prove(tasks, Manner(ledger=ledger, processes=PROCESSES)), len(tasks)
+        manner = Manner(ledger=ledger, processes=PROCESSES)
+        context = Context.of(catalogue, app.settings)
+        findings, number = prove_services(list(catalogue), context, manner, app.templates), len(catalogue)
     show_findings(app, findings, f"{number} pipelines, nothing found.")
     return ExitCode.FINDINGS if any(one.severity is not Severity.NOTE for one in findings) else ExitCode.FINE
 
@@ -136,7 +126,7 @@ def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
     show_default=True,
     help="A drawing is of one occasion: without --ref, of a release tag.",
 )
-@JSON
+@json_option
 @pass_app
 def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
     """Say which jobs of SERVICE run on which occasion, why, and what they wait for."""
@@ -164,7 +154,7 @@ def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
     metavar="REF|FOLDER",
     help="A git ref of this repository, a folder of rendered pipelines, or another checkout.",
 )
-@JSON
+@json_option
 @pass_app
 def diff(app: App, against: str) -> None:
     """Say what this checkout's templates and catalogue change for each service."""
