@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FORGELINE := $(BIN)/forgeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up status credentials tools down destroy verify test lint format unit lab bench lock
+.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab bench lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ unit: tools ## unit tests, and tests that start one server or tool
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab
+
+test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (minutes; not part of `make test`)
+	$(BIN)/pytest -q tests/likeness tests/unit/lab/gitlab/pipelines/test_real_runner.py
 
 bench: tools ## measure bring-up and keep the figures under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks

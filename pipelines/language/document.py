@@ -176,7 +176,8 @@ def _plain_tag(tag: Any, kind: str) -> None:
 def _key(key: Any) -> str:
     if isinstance(key, (dict, list, Reference)):
         raise ConfigError(["Invalid configuration format: a key must be a scalar"])
-    return key if isinstance(key, str) else text_of(key)
+    # Psych reads `:name` as a symbol, and GitLab makes one of every key: it is the same as `name`.
+    return re.sub(r"^:(?=\w)", "", key) if isinstance(key, str) else text_of(key)
 
 
 def text_of(value: Any) -> str:

@@ -192,16 +192,18 @@ def _check_unchanged(repository: Repository, parent: str, path: str, last_commit
 def initial_commit(instance: Instance, identity: Identity, project: Project) -> None:
     """The README that a project is made with when that is asked for."""
     text = f"# {project.name}\n\n{project.description or ''}\n".rstrip("\n") + "\n"
+    _first_commit(instance, identity, project, text, "Initial commit")
+
+
+def begin_repository(instance: Instance, identity: Identity, project: Project) -> None:
+    """The commit that GitLab makes when the first branch of an empty repository is made by the API."""
+    _first_commit(instance, identity, project, "", "Add README.md")
+
+
+def _first_commit(instance: Instance, identity: Identity, project: Project, text: str, message: str) -> None:
     action = FileAction(kind=ActionKind.CREATE, path="README.md", content=text.encode())
     try:
-        write_commit(
-            instance,
-            identity,
-            project,
-            branch=project.default_branch,
-            message="Initial commit",
-            actions=[action],
-        )
+        write_commit(instance, identity, project, branch=project.default_branch, message=message, actions=[action])
     except NotAllowedError:
         # A developer may make a project in a group that guards its first branch: it stays empty, as in GitLab.
         return

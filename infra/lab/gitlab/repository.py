@@ -5,6 +5,7 @@ A bare repository `ID.git` that only git touches. Revisions come from clients, s
 
 from __future__ import annotations
 
+import bz2
 import os
 import re
 import shutil
@@ -184,12 +185,15 @@ class Repository:
         return listed.decode().split(" ", 1)[0] if listed else None
 
     def archive(self, revision: str, kind: str, prefix: str, path: str = "") -> bytes | None:
-        """An archive (`tar.gz`, `zip`, `tar`) of a commit's files below `prefix`."""
+        """An archive (`tar.gz`, `tar.bz2`, `zip`, `tar`) of a commit's files below `prefix`."""
         sha = self.resolve(revision)
         if sha is None:
             return None
         paths = ["--", path] if path else []
-        return git.attempt(self.path, "archive", f"--format={kind}", f"--prefix={prefix}/", sha, *paths)
+        # Git itself has no bzip2.
+        known = "tar" if kind == "tar.bz2" else kind
+        made = git.attempt(self.path, "archive", f"--format={known}", f"--prefix={prefix}/", sha, *paths)
+        return bz2.compress(made) if made is not None and kind == "tar.bz2" else made
 
     # Commits
 
@@ -256,6 +260,23 @@ class Repository:
                 )
             )
         return diffs
+
+    def blame(self, revision: str, path: str) -> list[tuple[str, list[str]]]:
+        """A file's lines in runs, each with the commit that wrote it last; none for a file that isn't there."""
+        sha = self._known(revision)
+        if sha is None or not valid_path(path):
+            return []
+        text = git.attempt(self.path, "blame", "--line-porcelain", sha, "--", path)
+        runs: list[tuple[str, list[str]]] = []
+        writer = ""
+        for line in (text or b"").decode("utf-8", "replace").split("\n"):
+            if line.startswith("\t"):
+                if not runs or runs[-1][0] != writer:
+                    runs.append((writer, []))
+                runs[-1][1].append(line[1:])
+            elif _HASH.match(line):
+                writer = line[:40]
+        return runs
 
     def stats(self, sha: str) -> tuple[int, int]:
         """Lines that a commit adds and removes, against its first parent."""

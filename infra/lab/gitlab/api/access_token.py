@@ -65,11 +65,11 @@ def show_token(token: AccessToken, secret: str | None = None) -> dict[str, Any]:
 
 
 def expiry(text: str | None, default: timedelta = DEFAULT_LIFE) -> str:
-    """The day on which a new token ends. 400 for one that has passed or is too far off."""
+    """The day on which a new token ends, which may be today. 400 for one that has passed or is too far off."""
     if text is None:
         return (now().date() + default).isoformat()
     wanted = date.fromisoformat(text)
-    if wanted <= now().date():
+    if wanted < now().date():
         raise message(400, {"expires_at": ["must be in the future"]})
     if wanted > now().date() + LONGEST_LIFE:
         raise message(400, {"expires_at": [f"must be before {(now().date() + LONGEST_LIFE).isoformat()}"]})

@@ -11,7 +11,7 @@ from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_foun
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import string
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post
-from infra.lab.gitlab.commit import NotAllowedError, RefusedError, check_move, move_ref
+from infra.lab.gitlab.commit import NotAllowedError, RefusedError, begin_repository, check_move, move_ref
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.git_object import Ref, valid_ref_name
 from infra.lab.gitlab.push import BRANCH, NO_DEFAULT_DELETE, RefChange, allows
@@ -88,6 +88,8 @@ def _create(request: Request) -> Answer:
     with request.instance.store.read() as session:
         project = request.project(Role.DEVELOPER, session=session)
     repository = request.instance.repository(project.id)
+    if not repository.branches():
+        begin_repository(request.instance, request.identity, project)
     name = given["branch"]
     if not valid_ref_name(name):
         raise message(400, "Branch name is invalid")

@@ -13,6 +13,7 @@ from infra.lab.gitlab.api.error import message, not_found
 from infra.lab.gitlab.api.parameter import Parameter, boolean, string
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.commit import ActionKind, FileAction, NotAllowedError, RefusedError, write_commit
+from infra.lab.gitlab.git_object import Commit
 from infra.lab.gitlab.repository import Repository
 
 _HEADERS = {
@@ -87,6 +88,31 @@ def _raw(request: Request) -> Answer:
     return Response(content, headers=headers, content_type="text/plain; charset=utf-8")
 
 
+def _blame(request: Request) -> Answer:
+    shown, _ = _read(request, request.params["ref"])
+    repository = request.instance.repository(request.code().id)
+    runs = repository.blame(shown["commit_id"], shown["file_path"])
+    commits = {sha: repository.commit(sha) for sha in {writer for writer, _ in runs}}
+    body = [{"commit": _show_blamed(commits[writer]), "lines": lines} for writer, lines in runs]
+    return Response(body, headers=_headers(shown))
+
+
+def _show_blamed(commit: Commit | None) -> dict[str, Any] | None:
+    if commit is None:
+        return None
+    return {
+        "id": commit.sha,
+        "parent_ids": list(commit.parents),
+        "message": commit.message.rstrip("\n"),
+        "authored_date": commit.authored_date,
+        "author_name": commit.author_name,
+        "author_email": commit.author_email,
+        "committed_date": commit.committed_date,
+        "committer_name": commit.committer_name,
+        "committer_email": commit.committer_email,
+    }
+
+
 def _write(kind: ActionKind) -> Callable[[Request], Answer]:
     def handler(request: Request) -> Answer:
         given = request.params
@@ -141,6 +167,7 @@ _LIMIT = 300 * 1024 * 1024
 ROUTES = (
     get(_PATH, _show, string("ref", required=True), entry=Entry.ANYONE, scopes=_READ),
     get(f"{_PATH}/raw", _raw, string("ref"), entry=Entry.ANYONE, scopes=_READ),
+    get(f"{_PATH}/blame", _blame, string("ref", required=True), entry=Entry.ANYONE, scopes=_READ),
     post(_PATH, _write(ActionKind.CREATE), *_COMMIT, *_CONTENT, transaction=Transaction.OWN, body_limit=_LIMIT),
     put(_PATH, _write(ActionKind.UPDATE), *_COMMIT, *_CONTENT, transaction=Transaction.OWN, body_limit=_LIMIT),
     delete(_PATH, _write(ActionKind.DELETE), *_COMMIT, transaction=Transaction.OWN),

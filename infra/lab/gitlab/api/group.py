@@ -12,7 +12,7 @@ from infra.lab.gitlab.access import ASSIGNABLE_ROLES, Role, group_role
 from infra.lab.gitlab.api.error import conflict, forbidden, message, not_found, parameter
 from infra.lab.gitlab.api.group_entity import DEFAULTS, DETAIL_DEFAULTS, show_detail, show_group
 from infra.lab.gitlab.api.page import paginate
-from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, day, hash_of, integer, string
+from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, day, hash_of, integer, refused, string
 from infra.lab.gitlab.api.project import LIST_PARAMETERS, check_path, forget, list_projects
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post, put
 from infra.lab.gitlab.store.member import Member, Share
@@ -259,6 +259,7 @@ _FIELDS: tuple[Parameter, ...] = (
         )
     ),
     integer("two_factor_grace_period"),
+    *refused("avatar"),
     string("project_creation_level", values=("noone", "owner", "maintainer", "developer", "administrator")),
     string("subgroup_creation_level", values=("owner", "maintainer")),
     string("default_branch"),

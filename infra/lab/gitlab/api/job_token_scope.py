@@ -18,6 +18,7 @@ from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.job_token_scope import JobTokenGrant
 from infra.lab.gitlab.store.namespace import Namespace, NamespaceKind, Visibility, find_namespace
 from infra.lab.gitlab.store.project import Project
+from infra.lab.gitlab.store.setting import settings_of
 
 _ENABLED = "_inbound_job_token_scope"
 """A setting of the project that has an endpoint of its own; on in a new project."""
@@ -34,20 +35,23 @@ def allows_job(session: Session, identity: Identity, project_id: int) -> bool:
     source = session.get(Project, identity.job_project_id) if identity.job_project_id else None
     if project is None or source is None:
         return False
-    if source.id == project.id or project.visibility == Visibility.PUBLIC or not _enabled(project):
+    if source.id == project.id or project.visibility == Visibility.PUBLIC or not _enabled(session, project):
         return True
     groups = [each.id for each in source.namespace.lineage()]
     grants = session.scalars(select(JobTokenGrant).where(JobTokenGrant.project_id == project.id))
     return any(grant.source_project_id == source.id or grant.source_group_id in groups for grant in grants)
 
 
-def _enabled(project: Project) -> bool:
-    return bool(project.settings.get(_ENABLED, True))
+def _enabled(session: Session, project: Project) -> bool:
+    """Whether only those on the list may enter. The instance's setting, on in a new one, overrules the project's."""
+    enforced = settings_of(session)["enforce_ci_inbound_job_token_scope_enabled"]
+    return enforced or bool(project.settings.get(_ENABLED, True))
 
 
 def _show(request: Request) -> Answer:
     project = request.project(Role.MAINTAINER)
-    return {"inbound_enabled": _enabled(project), "outbound_enabled": project.setting("ci_job_token_scope_enabled")}
+    outbound = project.setting("ci_job_token_scope_enabled")
+    return {"inbound_enabled": _enabled(request.session, project), "outbound_enabled": outbound}
 
 
 def _change(request: Request) -> Answer:

@@ -14,7 +14,7 @@ from infra.lab.gitlab.api.commit import show_commit, show_diff
 from infra.lab.gitlab.api.error import ApiError, bad_request, forbidden, message, not_found, unauthorized
 from infra.lab.gitlab.api.merge_request_entity import show_merge_request, show_merge_request_basic
 from infra.lab.gitlab.api.page import paginate, paginate_window
-from infra.lab.gitlab.api.parameter import Parameter, array, boolean, integer, moment, string
+from infra.lab.gitlab.api.parameter import Parameter, array, boolean, integer, moment, refused, string
 from infra.lab.gitlab.api.route import Answer, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.api.user import basic
 from infra.lab.gitlab.git_merge import ConflictError
@@ -88,7 +88,7 @@ def _show(request: Request) -> Answer:
     return show_merge_request(request, request.session, found_merge_request(request))
 
 
-def refused(error: MergeRequestError) -> ApiError:
+def _refusal(error: MergeRequestError) -> ApiError:
     """GitLab's answer to a merge request that cannot be."""
     return message(error.status, error.messages)
 
@@ -114,7 +114,7 @@ def _create(request: Request) -> Answer:
     try:
         made = open_merge_request(request.instance, request.identity, project.id, wanted)
     except MergeRequestError as error:
-        raise refused(error) from error
+        raise _refusal(error) from error
     with request.instance.store.read() as session:
         return show_merge_request(request, session, session.get_one(MergeRequest, made))
 
@@ -137,7 +137,7 @@ def _update(request: Request) -> Answer:
     try:
         _apply(request, merge_request, given)
     except MergeRequestError as error:
-        raise refused(error) from error
+        raise _refusal(error) from error
     merge_request.updated_at = now()
     request.session.flush()
     request.session.refresh(merge_request)
@@ -243,7 +243,7 @@ def _reset_approvals(request: Request) -> Answer:
     found_merge_request(request, request.project(Role.DEVELOPER))
     if not request.user.bot:
         raise unauthorized()
-    return Response(None, status=202)
+    return Response(202, status=202)
 
 
 _PROJECT = "/projects/:id/merge_requests"
@@ -255,6 +255,7 @@ _COMMON: tuple[Parameter, ...] = (
     array("remove_labels"),
     boolean("squash"),
     boolean("remove_source_branch"),
+    *refused("assignee_id", "assignee_ids", "reviewer_ids", "milestone_id", "merge_after", "approvals_before_merge"),
 )
 
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from infra.lab.gitlab.api.error import parameter
+from infra.lab.gitlab.api.error import message, parameter
 
 _TRUE = {"true", "t", "1", "yes", "on"}
 _FALSE = {"false", "f", "0", "no", "off", ""}
@@ -39,6 +39,8 @@ class Kind(StrEnum):
     FILE = "file"
     """An uploaded file (`api.route.Upload`)."""
     ANY = "any"
+    REFUSED = "refused"
+    """GitLab has it and the stand-in does not: refused rather than ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,11 @@ def anything(name: str, *, required: bool = False) -> Parameter:
     return Parameter(name=name, kind=Kind.ANY, required=required)
 
 
+def refused(*names: str) -> tuple[Parameter, ...]:
+    """Parameters that do something in GitLab and nothing here: whoever gives one is told so."""
+    return tuple(Parameter(name=name, kind=Kind.REFUSED) for name in names)
+
+
 def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """The declared parameters that were given or have a default, converted. ApiError 400 names each wrong one."""
     problems: list[str] = []
@@ -124,6 +131,10 @@ def _check(declared: Sequence[Parameter], given: Mapping[str, Any], prefix: str,
                 result[each.name] = each.default
             continue
         value = given[each.name]
+        if each.kind is Kind.REFUSED:
+            if value not in (None, "", "0", 0, False, "false", []):
+                raise message(501, f"501 Not Implemented: the parameter {label} is not part of the embedded GitLab")
+            continue
         if value is None or (value == "" and each.kind not in (Kind.STRING, Kind.ANY, Kind.BOOLEAN, Kind.ARRAY)):
             if each.required and each.kind != Kind.STRING:
                 problems.append(f"{label} is empty")

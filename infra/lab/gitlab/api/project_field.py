@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, hash_of, integer, string
+from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, hash_of, integer, refused, string
 
 _LEVELS = ("disabled", "private", "enabled")
 _FEATURES = (
@@ -94,6 +94,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     *(string(f"{name}_access_level", values=(*_LEVELS, "public")) for name in _FEATURES_WITH_PUBLIC),
     *(array(name) for name in ("topics", "tag_list", "ci_id_token_sub_claim_components")),
     hash_of("container_expiration_policy_attributes"),
+    *refused("avatar"),
     string("repository_object_format", values=("sha1",)),
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import tarfile
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 from infra.lab.gitlab.api.commit import show_commit, show_diff
@@ -21,8 +23,14 @@ _FORMATS = {
     ".tgz": "tar.gz",
     ".tar": "tar",
     ".zip": "zip",
+    **dict.fromkeys((".tar.bz2", ".tbz", ".tbz2", ".tb2", ".bz2"), "tar.bz2"),
 }
-_TYPES = {"tar.gz": "application/gzip", "tar": "application/x-tar", "zip": "application/zip"}
+_TYPES = {
+    "tar.gz": "application/gzip",
+    "tar.bz2": "application/x-bzip2",
+    "tar": "application/x-tar",
+    "zip": "application/zip",
+}
 
 
 def _open(request: Request) -> tuple[Project, Repository]:
@@ -116,10 +124,21 @@ def _archive(kind: str) -> Callable[[Request], Answer]:
     return handler
 
 
+def _snapshot(request: Request) -> Answer:
+    """The bare repository itself, as a tar archive."""
+    repository = _open(request)[1]
+    content = BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.add(repository.path, arcname=".")
+    headers = {"Content-Disposition": 'attachment; filename="snapshot.tar"'}
+    return Response(content.getvalue(), headers=headers, content_type="application/x-tar")
+
+
 _PATH = "/projects/:id/repository"
 _READ = ("read_repository",)
 
 ROUTES = (
+    get("/projects/:id/snapshot", _snapshot, entry=Entry.ADMIN),
     get(
         f"{_PATH}/tree",
         _tree,

@@ -45,6 +45,10 @@ class Transaction(StrEnum):
     """None: the handler opens short ones with `request.instance.store`, because it also runs git or the like."""
 
 
+JSON_NULL = b"null"
+"""The body of an answer that is JSON and says nothing."""
+
+
 @dataclass(frozen=True)
 class Response:
     """An answer that is not simply 200/201 with JSON. `body` None is empty; bytes go out as they are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.lab.gitlab.api.error import message
-from infra.lab.gitlab.api.parameter import Kind, Parameter
+from infra.lab.gitlab.api.parameter import Kind, Parameter, refused
 from infra.lab.gitlab.api.route import Answer, Entry, Request, get, put
 from infra.lab.gitlab.store.setting import DEFAULTS, ApplicationSetting, settings_of
 
@@ -17,6 +17,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "default_branch_protection": (0, 1, 2, 3, 4),
     "enabled_git_access_protocol": ("ssh", "http", "all"),
 }
+
+_LIMITED = ("authenticated_api", "authenticated_web", "unauthenticated")
 
 
 def _kind(value: Any) -> Kind:
@@ -49,6 +51,9 @@ ROUTES = (
         "/application/settings",
         _update,
         *(Parameter(name=name, kind=_kind(value), values=_CHOICES.get(name, ())) for name, value in DEFAULTS.items()),
+        *refused(
+            *(f"throttle_{kind}_enabled" for kind in ("authenticated_api", "authenticated_web", "unauthenticated"))
+        ),
         entry=Entry.ADMIN,
     ),
 )

@@ -70,30 +70,36 @@ def _create(request: Request) -> Answer:
     with request.instance.store.read() as session:
         project = request.project(Role.DEVELOPER, session=session)
     repository, name = request.instance.repository(project.id), given["tag_name"]
-    if not valid_ref_name(name):
-        raise message(400, "Tag name invalid")
-    if repository.tag(name) is not None:
-        raise message(400, f"Tag {name} already exists")
-    sha = repository.resolve(given["ref"])
-    if sha is None:
-        raise message(400, f"Target {given['ref']} is invalid")
-    ref = TAG + name
-    try:
-        check_move(request.instance, request.identity, project, ref, NO_OBJECT, sha)
-        target = sha
-        if text := given.get("message"):
-            target = repository.write_tag(name, sha, text, signature_of(request.identity), int(time.time()))
-        move_ref(request.instance, request.identity, project, RefChange(ref=ref, before=NO_OBJECT, after=target))
-    except NotAllowedError as error:
-        raise forbidden(str(error)) from error
-    except RefusedError as error:
-        raise message(400, str(error)) from error
+    create_tag(request, project, name, given["ref"], given.get("message"))
     made = repository.tag(name)
     if made is None:
         raise not_found("Tag")
     with request.instance.store.read() as session:
         request.use(session)
         return _show_tag(request, session.get_one(Project, project.id), repository, made)
+
+
+def create_tag(request: Request, project: Project, name: str, revision: str, text: str | None) -> None:
+    """Tag a revision, with an annotated tag where there is a `text`; for handlers that open their own transactions."""
+    repository = request.instance.repository(project.id)
+    if not valid_ref_name(name):
+        raise message(400, "Tag name invalid")
+    if repository.tag(name) is not None:
+        raise message(400, f"Tag {name} already exists")
+    sha = repository.resolve(revision)
+    if sha is None:
+        raise message(400, f"Target {revision} is invalid")
+    ref = TAG + name
+    try:
+        check_move(request.instance, request.identity, project, ref, NO_OBJECT, sha)
+        target = sha
+        if text:
+            target = repository.write_tag(name, sha, text, signature_of(request.identity), int(time.time()))
+        move_ref(request.instance, request.identity, project, RefChange(ref=ref, before=NO_OBJECT, after=target))
+    except NotAllowedError as error:
+        raise forbidden(str(error)) from error
+    except RefusedError as error:
+        raise message(400, str(error)) from error
 
 
 def _delete(request: Request) -> Answer:

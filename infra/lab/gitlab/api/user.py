@@ -8,10 +8,23 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from infra.lab.gitlab.api.avatar import avatar_url, keep_avatar
 from infra.lab.gitlab.api.error import bad_request, conflict, forbidden, message, not_found
 from infra.lab.gitlab.api.page import paginate
-from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, string
-from infra.lab.gitlab.api.route import Answer, Entry, Handler, Request, Response, delete, get, post, put
+from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, refused, string, upload
+from infra.lab.gitlab.api.route import (
+    JSON_NULL,
+    Answer,
+    Entry,
+    Handler,
+    Request,
+    Response,
+    Upload,
+    delete,
+    get,
+    post,
+    put,
+)
 from infra.lab.gitlab.bootstrap import create_user
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.base import stamp
@@ -35,7 +48,7 @@ def basic(instance: Instance, user: User) -> dict[str, Any]:
         "name": user.name,
         "state": user.state,
         "locked": False,
-        "avatar_url": None,
+        "avatar_url": avatar_url(instance, "user", user.id, user.profile.get("avatar")),
         "web_url": instance.url(f"/{user.username}"),
     }
 
@@ -150,6 +163,7 @@ def _create(request: Request) -> Answer:
     user = create_user(session, username=given["username"], name=given["name"], email=given["email"])
     user.created_by_id = request.user.id
     _apply(user, given)
+    _keep_avatar(request, user)
     return show_whole(session, request.instance, user, to_admin=True)
 
 
@@ -165,6 +179,7 @@ def _update(request: Request) -> Answer:
     user.email = given.get("email") or user.email
     user.name = given.get("name") or user.name
     _apply(user, given)
+    _keep_avatar(request, user)
     return show_whole(session, request.instance, user, to_admin=True)
 
 
@@ -202,6 +217,11 @@ def _apply(user: User, given: dict[str, Any]) -> None:
     user.profile = {**user.profile, **kept}
 
 
+def _keep_avatar(request: Request, user: User) -> None:
+    if isinstance(picture := request.params.get("avatar"), Upload):
+        user.profile = {**user.profile, "avatar": keep_avatar(request.instance, "user", user.id, picture)}
+
+
 def _delete(request: Request) -> Answer:
     user = found(request)
     if user.id == request.user.id:
@@ -220,10 +240,14 @@ def _change_state(target: UserState, allowed: tuple[UserState, ...]) -> Handler:
         user = found(request)
         if target in (UserState.BLOCKED, UserState.BANNED) and user.id == request.user.id:
             raise forbidden("You cannot change your own state")
+        if target is UserState.ACTIVE and user.state == UserState.ACTIVE and UserState.ACTIVE not in allowed:
+            return Response(False, status=201)
         if user.state not in allowed:
             raise forbidden(f"A user who is {user.state} cannot become {target}")
+        already = user.state == target
         user.state = target
-        return Response(True, status=201)
+        # GitLab says nothing when a blocked user is blocked again.
+        return Response(JSON_NULL if already and target == UserState.BLOCKED else True, status=201)
 
     return handler
 
@@ -239,6 +263,8 @@ _FIELDS: tuple[Parameter, ...] = (
     integer("projects_limit"),
     *(boolean(name) for name in _FLAGS),
     *(string(name) for name in _KEPT),
+    upload("avatar"),
+    *refused("provider", "extern_uid"),
 )
 
 ROUTES = (

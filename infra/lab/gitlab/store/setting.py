@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "default_projects_limit": 100_000,
     "default_snippet_visibility": "private",
     "enabled_git_access_protocol": "http",
+    "enforce_ci_inbound_job_token_scope_enabled": True,
     "gravatar_enabled": False,
     "home_page_url": None,
     "keep_latest_artifact": True,

@@ -393,4 +393,8 @@ def test_job_token_scope(root: gitlab.Gitlab, project: Any, group: Any) -> None:
         scope.allowlist.delete(other.id)
     scope.enabled = False
     scope.save()
+    assert project.job_token_scope.get().inbound_enabled is True, "the instance wants a list of every project"
+    settings = root.settings.get()
+    settings.enforce_ci_inbound_job_token_scope_enabled = False
+    settings.save()
     assert project.job_token_scope.get().inbound_enabled is False

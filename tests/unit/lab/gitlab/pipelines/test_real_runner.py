@@ -15,7 +15,7 @@ import pytest
 
 from infra.core.settings import load_settings
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.oracle("GitLab Runner 19.4")]
 
 CONFIG = """
 stages: [build, test, deploy]

@@ -1,0 +1,1 @@
+"""How like GitLab the embedded GitLab is, by what GitLab and others wrote."""
