@@ -8,7 +8,7 @@ FORGELINE := $(BIN)/forgeline
 .PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab bench lock
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 # The environment is complete only when the stamp is there: a killed install is done again.
 $(VENV)/.ready: requirements.lock pyproject.toml
