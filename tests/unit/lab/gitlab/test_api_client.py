@@ -398,3 +398,16 @@ def test_job_token_scope(root: gitlab.Gitlab, project: Any, group: Any) -> None:
     settings.enforce_ci_inbound_job_token_scope_enabled = False
     settings.save()
     assert project.job_token_scope.get().inbound_enabled is False
+
+
+def test_a_groups_protected_branches_guard_its_projects(root: gitlab.Gitlab) -> None:
+    group = root.groups.create({"name": "guarding", "path": "guarding"})
+    group.protectedbranches.create({"name": "*-stable", "push_access_level": 0, "merge_access_level": 40})
+    project = root.projects.create({"name": "p", "namespace_id": group.id, "initialize_with_readme": True})
+    project.branches.create({"branch": "side", "ref": "main"})
+    with pytest.raises(GitlabCreateError, match="403"):
+        project.branches.create({"branch": "1-stable", "ref": "main"})
+    rule = group.protectedbranches.get("*-stable")
+    assert rule.push_access_levels[0]["access_level"] == 0
+    rule.delete()
+    assert project.branches.create({"branch": "1-stable", "ref": "main"}).protected is False
