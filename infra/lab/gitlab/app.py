@@ -57,6 +57,7 @@ from infra.lab.gitlab.api import (
     topic,
     trigger,
     user,
+    user_item,
     variable,
     version,
 )
@@ -108,6 +109,7 @@ NOUNS: tuple[ModuleType, ...] = (
     topic,
     trigger,
     user,
+    user_item,
     variable,
     version,
 )

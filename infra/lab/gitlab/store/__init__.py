@@ -25,6 +25,7 @@ from infra.lab.gitlab.store import (
     token,
     trigger,
     user,
+    user_item,
     variable,
     web_session,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "token",
     "trigger",
     "user",
+    "user_item",
     "variable",
     "web_session",
 ]

@@ -411,3 +411,25 @@ def test_a_groups_protected_branches_guard_its_projects(root: gitlab.Gitlab) -> 
     assert rule.push_access_levels[0]["access_level"] == 0
     rule.delete()
     assert project.branches.create({"branch": "1-stable", "ref": "main"}).protected is False
+
+
+def test_keys_addresses_and_status_of_a_user(served: Served, root: gitlab.Gitlab) -> None:
+    user, client = served.user("keeper")
+    client.auth()
+    assert client.user is not None
+    mail = client.user.emails.create({"email": "keeper-too@example.org"})
+    for wrong in ("no address", "keeper-too@example.org", "keeper@example.org"):
+        with pytest.raises(GitlabCreateError, match="400"):
+            client.user.emails.create({"email": wrong})
+    with pytest.raises(GitlabCreateError, match="is invalid"):
+        client.user.keys.create({"title": "x", "key": "ssh-rsa AAAA"})
+    with pytest.raises(GitlabCreateError, match="is invalid"):
+        client.user.gpgkeys.create({"key": "nothing"})
+    assert [each.email for each in root.users.get(user.id).emails.list(get_all=True)] == ["keeper-too@example.org"]
+    with pytest.raises(GitlabHttpError, match="403"):
+        client.http_list("/users/1/emails", get_all=True)
+    with pytest.raises(GitlabHttpError, match="404 Email Not Found"):
+        root.http_delete(f"/user/emails/{mail.id}")
+    mail.delete()
+    client.http_put("/user/status", post_data={"message": "away", "availability": "busy"})
+    assert root.users.get(user.id).status.get().availability == "busy"
