@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,7 +39,7 @@ class Cron:
     weekdays: frozenset[int]
     either_day: bool
     """Day of the month and day of the week are both given: one of them is enough."""
-    zone: ZoneInfo
+    zone: tzinfo
 
     @classmethod
     def parse(cls, text: str, zone: str = "UTC") -> Self:
@@ -48,7 +48,8 @@ class Cron:
         if len(fields) != 5:
             raise CronError("is invalid syntax")
         try:
-            place = ZoneInfo(zone)
+            # A machine without the time zones' files still knows this one.
+            place = UTC if zone in ("UTC", "Etc/UTC") else ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise CronError("is invalid syntax") from error
         weekdays = _field(fields[4], 0, 7, _DAYS)
