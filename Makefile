@@ -8,7 +8,7 @@ FORGELINE := $(BIN)/forgeline
 .PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab bench lock
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 # The environment is complete only when the stamp is there: a killed install is done again.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -52,7 +52,7 @@ format: $(VENV)/.ready ## format the Python code
 	$(BIN)/ruff format .
 
 unit: tools ## unit tests, and tests that start one server or tool
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta tests/oracles
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab

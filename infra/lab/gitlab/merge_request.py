@@ -44,6 +44,14 @@ class Draft:
     remove_source_branch: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Commits: up to `head`, and those of `base` not; None: all."""
+
+    head: str
+    base: str | None
+
+
 def attach(instance: Instance) -> None:
     """What `app.PARTS` names; after the pipelines, so that a push's own pipeline comes first."""
     instance.hooks.on_push.append(on_push)
@@ -52,10 +60,7 @@ def attach(instance: Instance) -> None:
 def open_merge_request(instance: Instance, identity: Identity, project_id: int, draft: Draft) -> int:
     """Opens it, makes its pipeline, and returns its id. Raises MergeRequestError."""
     repository = instance.repository(project_id)
-    head = _tip(repository, draft.source_branch, "Source")
-    base = repository.merge_base([head, _tip(repository, draft.target_branch, "Target")])
-    if draft.source_branch == draft.target_branch:
-        raise MergeRequestError(422, "You can't use same project/branch for source and target")
+    span = locate(repository, draft.source_branch, draft.target_branch)
     with instance.store.write() as session:
         check_alone(session, project_id, draft.source_branch, draft.target_branch)
         merge_request = MergeRequest(
@@ -66,8 +71,8 @@ def open_merge_request(instance: Instance, identity: Identity, project_id: int, 
             description=draft.description,
             source_branch=draft.source_branch,
             target_branch=draft.target_branch,
-            head_sha=head,
-            base_sha=base,
+            head_sha=span.head,
+            base_sha=span.base,
             labels=list(draft.labels),
             squash=draft.squash,
             remove_source_branch=draft.remove_source_branch,
@@ -75,7 +80,7 @@ def open_merge_request(instance: Instance, identity: Identity, project_id: int, 
         session.add(merge_request)
         session.flush()
         session.refresh(merge_request)
-    _keep_head(repository, merge_request)
+    keep_head(repository, merge_request)
     follow_up(instance, merge_request, identity)
     return merge_request.id
 
@@ -88,6 +93,14 @@ def check_alone(session: Session, project_id: int, source: str, target: str, *, 
             raise MergeRequestError(409, text)
 
 
+def locate(repository: Repository, source: str, target: str) -> Span:
+    """The commits from one branch into another. Raises MergeRequestError."""
+    head, into = _tip(repository, source, "Source"), _tip(repository, target, "Target")
+    if source == target:
+        raise MergeRequestError(422, "You can't use same project/branch for source and target")
+    return Span(head=head, base=repository.merge_base([head, into]))
+
+
 def _tip(repository: Repository, branch: str, side: str) -> str:
     found = repository.branch(branch)
     if found is None:
@@ -95,20 +108,16 @@ def _tip(repository: Repository, branch: str, side: str) -> str:
     return found.sha
 
 
-def reopen(session: Session, repository: Repository, merge_request: MergeRequest) -> None:
-    """Opens a closed one again, at where its branch is now. Raises MergeRequestError."""
-    check_alone(session, merge_request.project_id, merge_request.source_branch, merge_request.target_branch)
-    merge_request.head_sha = _tip(repository, merge_request.source_branch, "Source")
-    rebase_on(repository, merge_request, merge_request.target_branch)
+def move(merge_request: MergeRequest, target: str, span: Span) -> None:
+    """Notes what it goes into, and its commits."""
+    merge_request.target_branch = target
+    merge_request.head_sha, merge_request.base_sha = span.head, span.base
+
+
+def reopen(merge_request: MergeRequest) -> None:
+    """Opens a closed one again."""
     merge_request.state = MergeRequestState.OPENED
     merge_request.closed_at = merge_request.closed_by_id = None
-    _keep_head(repository, merge_request)
-
-
-def rebase_on(repository: Repository, merge_request: MergeRequest, target: str) -> None:
-    """Notes what it goes into, and where the two part. Raises MergeRequestError."""
-    merge_request.base_sha = repository.merge_base([merge_request.head_sha, _tip(repository, target, "Target")])
-    merge_request.target_branch = target
 
 
 def close(merge_request: MergeRequest, user_id: int | None) -> None:
@@ -151,10 +160,10 @@ def on_push(instance: Instance, push: Push) -> None:
 
 def _move_targets(instance: Instance, repository: Repository, found: list[MergeRequest], push: Push) -> None:
     """Those whose commits have come into their target branch are merged; the others part from it elsewhere now."""
-    merged = {each.id for each in found if _came_in(repository, each, push.after)}
-    bases = {each.id: repository.merge_base([each.head_sha, push.after]) for each in found if each.id not in merged}
     if not found:
         return
+    merged = {each.id for each in found if _came_in(repository, each, push.after)}
+    bases = {each.id: repository.merge_base([each.head_sha, push.after]) for each in found if each.id not in merged}
     with instance.store.write() as session:
         for each in found:
             current = session.get(MergeRequest, each.id)
@@ -193,7 +202,7 @@ def _move_sources(instance: Instance, repository: Repository, found: list[MergeR
     if push.after != NO_OBJECT:
         for each in found:
             each.head_sha = push.after
-            _keep_head(repository, each)
+            keep_head(repository, each)
 
 
 def _base(repository: Repository, merge_request: MergeRequest, head: str) -> str | None:
@@ -203,6 +212,6 @@ def _base(repository: Repository, merge_request: MergeRequest, head: str) -> str
     return repository.merge_base([head, target.sha])
 
 
-def _keep_head(repository: Repository, merge_request: MergeRequest) -> None:
+def keep_head(repository: Repository, merge_request: MergeRequest) -> None:
     """Point the merge request's own ref to its head, so that it can be fetched when the branch is gone."""
     repository.point_ref(merge_request.ref_path, merge_request.head_sha)

@@ -24,7 +24,7 @@ _KINDS = ("ssh-", "ecdsa-", "sk-")
 
 def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
     """API_Entities_DeployKey; with `projects`, also those that let it in."""
-    blob = _blob(key.key) or b""
+    blob = ssh_blob(key.key) or b""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     shown = {
         "id": key.id,
@@ -48,7 +48,7 @@ def _show_granted(grant: DeployKeyGrant, key: DeployKey) -> dict[str, Any]:
     return {**_show(key), "can_push": grant.can_push}
 
 
-def _blob(key: str) -> bytes | None:
+def ssh_blob(key: str) -> bytes | None:
     """The key's bytes, which say what kind it is; None for what is no SSH key."""
     parts = key.split()
     if len(parts) < 2 or not parts[0].startswith(_KINDS):
@@ -63,7 +63,7 @@ def _blob(key: str) -> bytes | None:
 def _new(request: Request, *, public: bool) -> DeployKey:
     given = request.params
     text = " ".join(given["key"].split())
-    if _blob(text) is None:
+    if ssh_blob(text) is None:
         raise message(400, {"key": ["is invalid"], "fingerprint": ["cannot be generated"]})
     if request.session.scalars(select(DeployKey).where(DeployKey.key == text)).first():
         raise message(400, {"fingerprint_sha256": ["has already been taken"]})

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from infra.lab.gitlab import access
 from infra.lab.gitlab.access import ASSIGNABLE_ROLES, Role, group_role
+from infra.lab.gitlab.api.avatar import Owner, changed_avatar
 from infra.lab.gitlab.api.error import conflict, forbidden, message, not_found, parameter
 from infra.lab.gitlab.api.group_entity import DEFAULTS, DETAIL_DEFAULTS, show_detail, show_group
 from infra.lab.gitlab.api.page import paginate
-from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, day, hash_of, integer, refused, string
+from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, day, hash_of, integer, string, upload
 from infra.lab.gitlab.api.project import LIST_PARAMETERS, check_path, forget, list_projects
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post, put
 from infra.lab.gitlab.store.member import Member, Share
@@ -89,6 +90,7 @@ def _create(request: Request) -> Answer:
     )
     session.add(group)
     session.flush()
+    group.settings = {**group.settings, **changed_avatar(request, Owner.GROUP, group.id)}
     session.add(Member(user_id=user.id, group_id=group.id, access_level=Role.OWNER, created_by_id=user.id))
     return show_detail(request, group)
 
@@ -147,7 +149,7 @@ def _update(request: Request) -> Answer:
     group.name = given.get("name") or group.name
     if given.get("description") is not None:
         group.description = given["description"]
-    group.settings = {**group.settings, **_changed(given)}
+    group.settings = {**group.settings, **_changed(given), **changed_avatar(request, Owner.GROUP, group.id)}
     return show_detail(request, group, projects=False)
 
 
@@ -259,7 +261,7 @@ _FIELDS: tuple[Parameter, ...] = (
         )
     ),
     integer("two_factor_grace_period"),
-    *refused("avatar"),
+    upload("avatar"),
     string("project_creation_level", values=("noone", "owner", "maintainer", "developer", "administrator")),
     string("subgroup_creation_level", values=("owner", "maintainer")),
     string("default_branch"),

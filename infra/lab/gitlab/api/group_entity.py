@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab import access
+from infra.lab.gitlab.api.avatar import Owner, avatar_url
 from infra.lab.gitlab.api.project_entity import show_project
 from infra.lab.gitlab.api.route import Request
 from infra.lab.gitlab.store.base import stamp
@@ -59,7 +60,7 @@ def show_group(request: Request, group: Namespace) -> dict[str, Any]:
             "default_branch_protection", instance_settings["default_branch_protection"]
         ),
         "default_branch_protection_defaults": protection or instance_settings["default_branch_protection_defaults"],
-        "avatar_url": None,
+        "avatar_url": avatar_url(request.instance, Owner.GROUP, group.id, group.settings),
         "full_name": group.full_name,
         "full_path": group.full_path,
         "created_at": stamp(group.created_at),

@@ -25,8 +25,10 @@ from infra.lab.gitlab.merge_request import (
     MergeRequestError,
     check_alone,
     close,
+    keep_head,
+    locate,
+    move,
     open_merge_request,
-    rebase_on,
     reopen,
 )
 from infra.lab.gitlab.pipelines.creation import PipelineRefusedError
@@ -127,45 +129,50 @@ def _labels(before: Sequence[str], given: dict[str, Any]) -> list[str]:
 
 
 def _update(request: Request) -> Answer:
-    given = request.params
-    merge_request = found_merge_request(request)
-    role = project_role(request.session, request.identity, merge_request.project)
+    """Git is asked before the write lock is taken, so that nobody waits for git."""
+    given, instance = request.params, request.instance
+    with instance.store.read() as session:
+        merge_request = found_merge_request(request, session=session)
+        role = project_role(session, request.identity, merge_request.project)
     if role < Role.DEVELOPER and merge_request.author_id != request.user.id:
         raise forbidden()
     if not given:
         raise bad_request("at least one parameter must be provided")
+    if given.get("title") is not None and not given["title"].strip():
+        raise message(400, {"title": ["can't be blank"]})
+    repository = instance.repository(merge_request.project_id)
+    target = given.get("target_branch") or merge_request.target_branch
+    reopens = given.get("state_event") == "reopen" and merge_request.state == MergeRequestState.CLOSED
+    moves = reopens or (merge_request.open and target != merge_request.target_branch)
     try:
-        _apply(request, merge_request, given)
+        span = locate(repository, merge_request.source_branch, target) if moves else None
+        with instance.store.write() as session:
+            current = session.get_one(MergeRequest, merge_request.id)
+            if span is not None:
+                check_alone(session, current.project_id, current.source_branch, target, but=current.id)
+                move(current, target, span)
+            _apply(current, given, request.user.id)
     except MergeRequestError as error:
         raise _refusal(error) from error
-    merge_request.updated_at = now()
-    request.session.flush()
-    request.session.refresh(merge_request)
-    return show_merge_request(request, request.session, merge_request)
+    keep_head(repository, current)
+    with instance.store.read() as session:
+        return show_merge_request(request, session, session.get_one(MergeRequest, merge_request.id))
 
 
-def _apply(request: Request, merge_request: MergeRequest, given: dict[str, Any]) -> None:
-    repository = request.instance.repository(merge_request.project_id)
-    if given.get("title") is not None:
-        if not given["title"].strip():
-            raise message(400, {"title": ["can't be blank"]})
-        merge_request.title = given["title"][:255]
+def _apply(merge_request: MergeRequest, given: dict[str, Any], user_id: int) -> None:
+    merge_request.title = (given.get("title") or merge_request.title)[:255]
     if "description" in given:
         merge_request.description = given["description"]
     merge_request.labels = _labels(merge_request.labels, given)
-    if given.get("squash") is not None:
-        merge_request.squash = given["squash"]
-    if given.get("remove_source_branch") is not None:
-        merge_request.remove_source_branch = given["remove_source_branch"]
-    target = given.get("target_branch")
-    if target and target != merge_request.target_branch and merge_request.open:
-        check_alone(request.session, merge_request.project_id, merge_request.source_branch, target)
-        rebase_on(repository, merge_request, target)
+    for name in ("squash", "remove_source_branch"):
+        if given.get(name) is not None:
+            setattr(merge_request, name, given[name])
     event = given.get("state_event")
     if event == "close" and merge_request.open:
-        close(merge_request, request.user.id)
+        close(merge_request, user_id)
     elif event == "reopen" and merge_request.state == MergeRequestState.CLOSED:
-        reopen(request.session, repository, merge_request)
+        reopen(merge_request)
+    merge_request.updated_at = now()
 
 
 def _delete(request: Request) -> Answer:
@@ -288,6 +295,7 @@ ROUTES = (
         string("target_branch"),
         string("state_event", values=("close", "reopen")),
         *_COMMON,
+        transaction=Transaction.OWN,
     ),
     delete(_ONE, _delete),
     get(f"{_ONE}/commits", _commits),

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from infra.lab.gitlab import access
 from infra.lab.gitlab.access import Identity, Role, group_role, project_role
+from infra.lab.gitlab.api.avatar import Owner, changed_avatar
 from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_found
 from infra.lab.gitlab.api.namespace import show_namespace
 from infra.lab.gitlab.api.page import paginate
@@ -128,6 +129,7 @@ def _new_project(request: Request, *, session: Session, identity: Identity) -> P
     )
     session.add(project)
     session.flush()
+    project.settings = {**project.settings, **changed_avatar(request, Owner.PROJECT, project.id)}
     return project
 
 
@@ -204,7 +206,8 @@ def _update(request: Request) -> Answer:
     project.full_path = f"{project.namespace.full_path}/{path}"
     if "description" in given:
         project.description = given["description"]
-    project.settings = {**project.settings, **changed_settings(given)}
+    picture = changed_avatar(request, Owner.PROJECT, project.id)
+    project.settings = {**project.settings, **changed_settings(given), **picture}
     project.updated_at = now()
     session.flush()
     return show_project(request, project)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Role, memberships, project_role, role_in_group
+from infra.lab.gitlab.api.avatar import Owner, avatar_url
 from infra.lab.gitlab.api.namespace import show_namespace
 from infra.lab.gitlab.api.route import Request
 from infra.lab.gitlab.api.user import basic
@@ -57,7 +58,7 @@ def show_basic(instance: Instance, project: Project) -> dict[str, Any]:
         "web_url": instance.url(f"/{project.full_path}"),
         "readme_url": None,
         "forks_count": 0,
-        "avatar_url": None,
+        "avatar_url": avatar_url(instance, Owner.PROJECT, project.id, project.settings),
         "star_count": 0,
         "last_activity_at": stamp(project.last_activity_at),
         "visibility": project.visibility,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, hash_of, integer, refused, string
+from infra.lab.gitlab.api.parameter import Kind, Parameter, array, boolean, hash_of, integer, string, upload
 
 _LEVELS = ("disabled", "private", "enabled")
 _FEATURES = (
@@ -94,12 +94,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     *(string(f"{name}_access_level", values=(*_LEVELS, "public")) for name in _FEATURES_WITH_PUBLIC),
     *(array(name) for name in ("topics", "tag_list", "ci_id_token_sub_claim_components")),
     hash_of("container_expiration_policy_attributes"),
-    *refused("avatar"),
+    upload("avatar"),
     string("repository_object_format", values=("sha1",)),
 )
 
 _NULLABLE = {*_STRINGS, "ci_delete_pipelines_in_seconds", "max_artifacts_size", "allow_merge_on_skipped_pipeline"}
-_STORED = {parameter.name: parameter.kind for parameter in PARAMETERS}
+_STORED = {parameter.name: parameter.kind for parameter in PARAMETERS if parameter.kind is not Kind.FILE}
 
 
 def changed_settings(given: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.api.avatar import avatar_url, keep_avatar
+from infra.lab.gitlab.api.avatar import Owner, avatar_url, changed_avatar
 from infra.lab.gitlab.api.error import bad_request, conflict, forbidden, message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, refused, string, upload
@@ -19,7 +19,6 @@ from infra.lab.gitlab.api.route import (
     Handler,
     Request,
     Response,
-    Upload,
     delete,
     get,
     post,
@@ -48,7 +47,7 @@ def basic(instance: Instance, user: User) -> dict[str, Any]:
         "name": user.name,
         "state": user.state,
         "locked": False,
-        "avatar_url": avatar_url(instance, "user", user.id, user.profile.get("avatar")),
+        "avatar_url": avatar_url(instance, Owner.USER, user.id, user.profile),
         "web_url": instance.url(f"/{user.username}"),
     }
 
@@ -163,7 +162,7 @@ def _create(request: Request) -> Answer:
     user = create_user(session, username=given["username"], name=given["name"], email=given["email"])
     user.created_by_id = request.user.id
     _apply(user, given)
-    _keep_avatar(request, user)
+    user.profile = {**user.profile, **changed_avatar(request, Owner.USER, user.id)}
     return show_whole(session, request.instance, user, to_admin=True)
 
 
@@ -179,7 +178,7 @@ def _update(request: Request) -> Answer:
     user.email = given.get("email") or user.email
     user.name = given.get("name") or user.name
     _apply(user, given)
-    _keep_avatar(request, user)
+    user.profile = {**user.profile, **changed_avatar(request, Owner.USER, user.id)}
     return show_whole(session, request.instance, user, to_admin=True)
 
 
@@ -215,11 +214,6 @@ def _apply(user: User, given: dict[str, Any]) -> None:
         user.external = given["external"]
     kept = {name: given[name] for name in (*_KEPT, *_FLAGS, "projects_limit") if given.get(name) is not None}
     user.profile = {**user.profile, **kept}
-
-
-def _keep_avatar(request: Request, user: User) -> None:
-    if isinstance(picture := request.params.get("avatar"), Upload):
-        user.profile = {**user.profile, "avatar": keep_avatar(request.instance, "user", user.id, picture)}
 
 
 def _delete(request: Request) -> Answer:

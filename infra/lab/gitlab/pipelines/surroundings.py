@@ -26,6 +26,8 @@ from infra.lab.gitlab.pipelines.predefined import (
 )
 from infra.lab.gitlab.pipelines.source import ConfigPlace
 from infra.lab.gitlab.repository import Repository
+from infra.lab.gitlab.store.base import now
+from infra.lab.gitlab.store.freeze_period import frozen
 from infra.lab.gitlab.store.merge_request import open_merge_requests
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.user import User
@@ -50,7 +52,8 @@ def pipeline_variables(
         author=f"{commit.author_name} <{commit.author_email}>",
         timestamp=datetime.fromisoformat(commit.committed_date),
     )
-    variables = (*_outer_variables(instance, project), *commit_variables(facts, ref))
+    freeze = [("CI_DEPLOY_FREEZE", "true")] if frozen(session, project.id, now()) else []
+    variables = (*_outer_variables(instance, project), *commit_variables(facts, ref), *plain(freeze))
     if ref.merge_request is None:
         return variables
     guarded = {

@@ -1,4 +1,4 @@
-"""The clock's work: delayed jobs, merges that wait, lost runners, jobs that nobody may take, files to remove."""
+"""The clock's work: schedules, delayed jobs, waiting merges, lost runners, jobs that nobody may take, old files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from infra.lab.gitlab.pipelines.artifact import expire
 from infra.lab.gitlab.pipelines.auto_merge import merge_ready
 from infra.lab.gitlab.pipelines.completion import finish
 from infra.lab.gitlab.pipelines.failure import FailureReason
+from infra.lab.gitlab.pipelines.schedule import run_due
 from infra.lab.gitlab.pipelines.service import CiService
 from infra.lab.gitlab.pipelines.transition import enqueue, process
 from infra.lab.gitlab.store.base import now
@@ -61,6 +62,7 @@ class Watch:
             ticks += 1
             self._safely(self.start_delayed)
             self._safely(self.merge)
+            self._safely(self.run_schedules)
             if ticks % _EVERY_CHECK == 0:
                 self._safely(self.check)
             if ticks % _EVERY_SWEEP == 0:
@@ -82,6 +84,10 @@ class Watch:
     def merge(self) -> None:
         """Merges the merge requests that waited for a pipeline which has succeeded."""
         merge_ready(self._instance)
+
+    def run_schedules(self) -> None:
+        """Makes the pipelines of the schedules whose time has come."""
+        run_due(self._instance)
 
     def check(self) -> None:
         """Ends or returns jobs that cannot go on."""

@@ -28,6 +28,7 @@ class Pipeline(Identified, Base):
         Index("pipeline_status", "status"),
         Index("pipeline_push", "push_id", unique=True),
         Index("pipeline_merge_request", "merge_request_id"),
+        Index("pipeline_of_schedule", "schedule_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -36,6 +37,8 @@ class Pipeline(Identified, Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     merge_request_id: Mapped[int | None] = mapped_column(ForeignKey("merge_request.id", ondelete="SET NULL"))
     """The merge request that it is a pipeline of; `ref` is then the merge request's."""
+    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("pipeline_schedule.id", ondelete="SET NULL"))
+    """The schedule that made it."""
     ref: Mapped[str]
     tag: Mapped[bool] = mapped_column(default=False)
     sha: Mapped[str]

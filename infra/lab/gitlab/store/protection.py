@@ -9,6 +9,8 @@ from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from infra.lab.gitlab.store.base import Base, Identified
+from infra.lab.gitlab.store.group_protection import GroupProtection, group_protections
+from infra.lab.gitlab.store.project import Project
 
 
 class RefKind(StrEnum):
@@ -69,6 +71,22 @@ class ProtectionAccess(Identified, Base):
 
 
 def protections_of(session: Session, project_id: int, kind: RefKind, name: str) -> list[Protection]:
-    """The rules that cover a branch or tag; none: it is not protected."""
-    rules = session.scalars(select(Protection).where(Protection.project_id == project_id, Protection.kind == kind))
+    """The rules that cover a branch or tag, also those of the project's groups; none: it is not protected."""
+    rules = list(
+        session.scalars(select(Protection).where(Protection.project_id == project_id, Protection.kind == kind))
+    )
+    project = session.get(Project, project_id) if kind == RefKind.BRANCH else None
+    if project is not None:
+        rules += [from_group(rule) for rule in group_protections(session, (g.id for g in project.namespace.lineage()))]
     return [rule for rule in rules if rule.matches(name)]
+
+
+def from_group(rule: GroupProtection) -> Protection:
+    """A group's rule as its projects see it; it is not stored."""
+    levels = {Action.PUSH: rule.push_level, Action.MERGE: rule.merge_level}
+    return Protection(
+        kind=RefKind.BRANCH,
+        name=rule.name,
+        allow_force_push=rule.allow_force_push,
+        access=[ProtectionAccess(action=action, access_level=level) for action, level in levels.items()],
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -17,9 +18,12 @@ import httpx
 import pytest
 import uvicorn
 
+from infra.lab.gitlab.api import endpoint
+from infra.lab.gitlab.api.route import Answer, Route
 from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
+from tests.likeness.openapi import described, exceptions, key_of, response_problems
 from tests.trial import free_ports
 
 ROOT_TOKEN = "glpat-root-token-of-the-tests"
@@ -108,3 +112,37 @@ def git(tmp_path: Path) -> Git:
         return done
 
     return run
+
+
+_ANSWERS: list[tuple[Route, int, Any]] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _recorded() -> Iterator[None]:
+    """Keeps what every endpoint answers, for `_as_described`."""
+    make = endpoint._response
+
+    def record(route: Route, answer: Answer) -> Any:
+        response = make(route, answer)
+        if response.media_type == "application/json" and getattr(response, "body", b""):
+            _ANSWERS.append((route, response.status_code, json.loads(bytes(response.body))))
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(endpoint, "_response", record)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _as_described(_recorded: None) -> Iterator[None]:
+    """Fails a test in which the stand-in answered with a code or a field that GitLab's own description has not."""
+    _ANSWERS.clear()
+    yield
+    table = described()
+    problems = {
+        f"{route.method} {route.path} {problem}"
+        for route, status, body in _ANSWERS
+        if (operation := table.get(key := key_of(route.method, route.path))) is not None
+        for problem in response_problems(operation, status, body, exceptions().get(key, {}))
+    }
+    assert not problems, "\n".join(sorted(problems))

@@ -398,3 +398,38 @@ def test_job_token_scope(root: gitlab.Gitlab, project: Any, group: Any) -> None:
     settings.enforce_ci_inbound_job_token_scope_enabled = False
     settings.save()
     assert project.job_token_scope.get().inbound_enabled is False
+
+
+def test_a_groups_protected_branches_guard_its_projects(root: gitlab.Gitlab) -> None:
+    group = root.groups.create({"name": "guarding", "path": "guarding"})
+    group.protectedbranches.create({"name": "*-stable", "push_access_level": 0, "merge_access_level": 40})
+    project = root.projects.create({"name": "p", "namespace_id": group.id, "initialize_with_readme": True})
+    project.branches.create({"branch": "side", "ref": "main"})
+    with pytest.raises(GitlabCreateError, match="403"):
+        project.branches.create({"branch": "1-stable", "ref": "main"})
+    rule = group.protectedbranches.get("*-stable")
+    assert rule.push_access_levels[0]["access_level"] == 0
+    rule.delete()
+    assert project.branches.create({"branch": "1-stable", "ref": "main"}).protected is False
+
+
+def test_keys_addresses_and_status_of_a_user(served: Served, root: gitlab.Gitlab) -> None:
+    user, client = served.user("keeper")
+    client.auth()
+    assert client.user is not None
+    mail = client.user.emails.create({"email": "keeper-too@example.org"})
+    for wrong in ("no address", "keeper-too@example.org", "keeper@example.org"):
+        with pytest.raises(GitlabCreateError, match="400"):
+            client.user.emails.create({"email": wrong})
+    with pytest.raises(GitlabCreateError, match="is invalid"):
+        client.user.keys.create({"title": "x", "key": "ssh-rsa AAAA"})
+    with pytest.raises(GitlabCreateError, match="is invalid"):
+        client.user.gpgkeys.create({"key": "nothing"})
+    assert [each.email for each in root.users.get(user.id).emails.list(get_all=True)] == ["keeper-too@example.org"]
+    with pytest.raises(GitlabHttpError, match="403"):
+        client.http_list("/users/1/emails", get_all=True)
+    with pytest.raises(GitlabHttpError, match="404 Email Not Found"):
+        root.http_delete(f"/user/emails/{mail.id}")
+    mail.delete()
+    client.http_put("/user/status", post_data={"message": "away", "availability": "busy"})
+    assert root.users.get(user.id).status.get().availability == "busy"

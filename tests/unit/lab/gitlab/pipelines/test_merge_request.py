@@ -322,3 +322,15 @@ def test_pages(server: Any, base: str, project: dict[str, Any]) -> None:
         assert "Add b" in page
         assert client.get(f"{place}/2").status_code == 404
     assert "Sign in" in httpx.get(f"{server.url}{place}", follow_redirects=True).text
+
+
+def test_another_target(server: Any, base: str) -> None:
+    server.post(f"{base}/repository/branches", branch="other", ref="feature")
+    made = _open(server, base)
+    one = f"{base}/merge_requests/1"
+    assert server.api.put(one, json={"target_branch": "nowhere"}).status_code == 422
+    assert server.api.put(one, json={"target_branch": "feature"}).status_code == 422
+    moved = server.put(one, target_branch="other")
+    assert (moved["target_branch"], moved["detailed_merge_status"]) == ("other", "commits_status")
+    assert moved["diff_refs"]["base_sha"] == made["sha"], "other has all of it"
+    assert server.put(one, target_branch="main")["detailed_merge_status"] == "mergeable"

@@ -153,3 +153,51 @@ def test_a_running_job_is_canceled(server: Any, project: dict[str, Any], real_ru
     _wait(server, project["id"], lambda each: each["status"] == "canceled", seconds=45)
     log = server.api.get(f"/projects/{project['id']}/jobs/{job['id']}/trace").text
     assert "cleaned up" in log
+
+
+def _log(server: Any, project: int, pipeline: int, name: str) -> str:
+    job = server.jobs(project, pipeline)[name]
+    return str(server.api.get(f"/projects/{project}/jobs/{job['id']}/trace").text)
+
+
+def test_a_merge_request_pipeline_runs_at_its_head(server: Any, project: dict[str, Any], real_runner: Any) -> None:
+    config = (
+        "look: {script: ['git log -1 --format=%s', 'echo $CI_MERGE_REQUEST_IID'], rules: [{if: $CI_MERGE_REQUEST_IID}]}"
+    )
+    server.commit(project["id"], {".gitlab-ci.yml": config})
+    server.commit(project["id"], {"a": "b"}, message="Only here", branch="feature")
+    place = f"/projects/{project['id']}/merge_requests"
+    server.post(place, source_branch="feature", target_branch="main", title="One")
+    server.put(f"{place}/1/merge", auto_merge=True)
+    deadline = time.monotonic() + 60
+    while server.get(f"{place}/1")["state"] != "merged":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    log = _log(server, project["id"], server.get(f"{place}/1/pipelines")[0]["id"], "look")
+    assert "Only here" in log
+    assert "refs/merge-requests/1/head" in log
+
+
+def test_a_schedule_runs_in_a_freeze(server: Any, project: dict[str, Any], real_runner: Any) -> None:
+    base = f"/projects/{project['id']}"
+    config = "say: {script: ['echo \"$CI_PIPELINE_SOURCE, frozen: $CI_DEPLOY_FREEZE, $WHY\"']}"
+    server.commit(project["id"], {".gitlab-ci.yml": config}, message="Begin [skip ci]")
+    server.post(f"{base}/freeze_periods", freeze_start="* * * * *", freeze_end="0 0 1 1 *")
+    one = server.post(f"{base}/pipeline_schedules", description="x", ref="main", cron="0 1 * * *")["id"]
+    server.post(f"{base}/pipeline_schedules/{one}/variables", key="WHY", value="because")
+    server.post(f"{base}/pipeline_schedules/{one}/play")
+    pipeline = _wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
+    assert "schedule, frozen: true, because" in _log(server, project["id"], pipeline["id"], "say")
+
+
+def test_retries_and_redundant_pipelines(server: Any, project: dict[str, Any], real_runner: Any) -> None:
+    slow = "slow: {script: ['sleep 60'], interruptible: true}\n"
+    server.commit(project["id"], {".gitlab-ci.yml": slow})
+    first = _wait(server, project["id"], lambda each: each["status"] == "running")
+    flaky = "flaky: {script: ['exit 42'], retry: {max: 1, exit_codes: [42]}, allow_failure: {exit_codes: [42]}}\n"
+    server.commit(project["id"], {".gitlab-ci.yml": flaky})
+    pipeline = _wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
+    assert pipeline["status"] == "success"
+    tries = server.get(f"/projects/{project['id']}/pipelines/{pipeline['id']}/jobs", include_retried=True)
+    assert [each["status"] for each in tries] == ["failed", "failed"]
+    assert server.get(f"/projects/{project['id']}/pipelines/{first['id']}")["status"] in {"canceled", "canceling"}
