@@ -11,22 +11,30 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
 from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, SERVICES_GROUP, service_project
-from infra.core.settings import ROOT
+from infra.core.settings import PIPELINES, Settings
 from pipelines.override import Overrides, gate_refusal, refusals
 
-CATALOG: Final = ROOT / "pipelines" / "catalog"
-RELEASE: Final = ROOT / "pipelines" / "release.yaml"
+CATALOG: Final = PIPELINES / "catalog"
+RELEASE: Final = PIPELINES / "release.yaml"
 
 PIPELINE_VERSION = r"^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$"
 REPOSITORY = rf"^{SERVICES_GROUP}/[a-z0-9](-?[a-z0-9])*$"
 DESCRIPTION_LIMIT = 200
 
+
+def _one_printable_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+Line = Annotated[str, Field(min_length=1, max_length=DESCRIPTION_LIMIT), AfterValidator(_one_printable_line)]
 PipelineVersion = Annotated[str, Field(pattern=PIPELINE_VERSION)]
 Owner = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 Name = Annotated[str, Field(max_length=SERVICE_NAME_LIMIT, pattern=f"^{SERVICE_NAME.pattern}$")]
@@ -68,11 +76,17 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Hold(_Model):
+    """Why a service stays on its pipeline release while others are rolled out."""
+
+    reason: Line
+
+
 class Service(_Model):
     """A service of the catalogue."""
 
     name: Name
-    description: Annotated[str, Field(min_length=1, max_length=DESCRIPTION_LIMIT)]
+    description: Line
     language: Language
     language_version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}(\.[0-9]{1,3})?$")]
     """The version that the service is written for, such as "17", "1.26", "3.11", "20": the oldest that builds it."""
@@ -87,16 +101,13 @@ class Service(_Model):
     """Services that this one calls."""
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = tuple(Environment)
     """From dev on without a gap: a version goes through each of them on its way to the last."""
-    pipeline: PipelineVersion | None = None
-    """The pipeline release that this service stays on; without it, the one in `pipelines/release.yaml`."""
+    pipeline: PipelineVersion
+    """The pipeline release that this service is on. `forgeline pipelines rollout` changes it; publishing does not."""
+    canary: bool = False
+    """Whether a roll-out begins with it, whatever its tier."""
+    hold: Hold | None = None
+    """A service with it is left alone by roll-outs."""
     overrides: Overrides = Overrides()
-
-    @field_validator("description")
-    @classmethod
-    def _one_printable_line(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("must be one line of printable text")
-        return value
 
     @field_validator("owners", "dependencies", "environments")
     @classmethod
@@ -142,6 +153,11 @@ class Catalogue:
     sources: Mapping[str, Path] = field(default_factory=dict)
     """The file of each service."""
 
+    @staticmethod
+    def of(settings: Settings) -> Catalogue:
+        """The catalogue that the settings name. Raises what `load_catalogue` raises."""
+        return load_catalogue(settings.catalog, release=settings.release_file)
+
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())
 
@@ -153,10 +169,6 @@ class Catalogue:
         if name not in self.services:
             raise BadInputError(f"there is no service {name!r} in the catalogue", fix=nearest(name, self.services))
         return self.services[name]
-
-    def pipeline_version(self, service: Service) -> str:
-        """The pipeline release that `service` uses."""
-        return service.pipeline or self.release
 
 
 def load_catalogue(folder: Path = CATALOG, *, release: Path = RELEASE) -> Catalogue:

@@ -25,7 +25,7 @@ from pipelines.rules.rule import Rule
 from pipelines.rules.text import text_of
 from pipelines.shell.problem import clean
 from pipelines.subject import Beside, Expectation, NoFiles, Subject
-from pipelines.template import default_templates
+from pipelines.template import Templates, default_templates
 
 SIDE_BY_SIDE: Final = 40
 """Files from which on a second process is worth its start."""
@@ -60,24 +60,26 @@ def expectation(service: Service, environments: Iterable[str]) -> Expectation:
     return Expectation(language=str(service.language), floor=service.coverage_floor, environments=tuple(environments))
 
 
-def catalogue_tasks(services: Iterable[Service], context: Context) -> list[Task]:
+def catalogue_tasks(services: Iterable[Service], context: Context, templates: Templates | None = None) -> list[Task]:
     """The pipelines that this checkout renders, each with what its service must have."""
     return [
         Task(
             file=f"{service.name}.yml",
-            text=render_pipeline(service, context),
+            text=render_pipeline(service, context, templates),
             expected=expectation(service, context.environments(service)),
         )
         for service in services
     ]
 
 
-def prove_services(services: Collection[Service], context: Context, manner: Manner) -> list[Finding]:
+def prove_services(
+    services: Collection[Service], context: Context, manner: Manner, templates: Templates | None = None
+) -> list[Finding]:
     """What the rules find in the services' pipelines; one that was proven from the same inputs is not even rendered."""
-    templates = default_templates().digest()
-    inputs = {service.name: f"{templates}\n{pipeline_inputs(service, context)}" for service in services}
+    digest = (templates or default_templates()).digest()
+    inputs = {service.name: f"{digest}\n{pipeline_inputs(service, context)}" for service in services}
     unproven = [service for service in services if not manner.ledger.knows(inputs[service.name])]
-    findings = prove(catalogue_tasks(unproven, context), manner)
+    findings = prove(catalogue_tasks(unproven, context, templates), manner)
     faulty = {finding.file for finding in findings}
     manner.ledger.add(inputs[one.name] for one in unproven if f"{one.name}.yml" not in faulty)
     return findings

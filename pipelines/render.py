@@ -132,7 +132,8 @@ def _values(service: Service, context: Context) -> dict[str, Any]:
     """What the templates see: plain data, nothing with methods of ours."""
     environments = context.environments(service)
     overrides = service.overrides
-    described = service.model_dump(mode="json", exclude={"overrides", "repository"})
+    # Which release it is on says nothing about what is rendered: a roll-out changes no file.
+    described = service.model_dump(mode="json", exclude={"overrides", "repository", "pipeline", "canary", "hold"})
     return {
         "service": {
             **described,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,6 +19,10 @@ from rich.markup import escape
 from infra.cli.display import Display
 from infra.core.error import ExitCode, ForgelineError
 from infra.core.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipelines.catalogue import Catalogue
+    from pipelines.template import Templates
 
 
 @dataclass
@@ -34,9 +40,32 @@ class App:
         return load_settings(os.environ, profile=self.profile)
 
     @cached_property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that the settings name; read once, when first needed."""
+        from pipelines.catalogue import Catalogue
+
+        return Catalogue.of(self.settings)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The pipelines' templates that the settings name."""
+        from pipelines.template import Templates
+
+        return Templates(self.settings.templates)
+
+    @cached_property
     def display(self) -> Display:
         """Where progress goes; silent with `--json`."""
         return Display(self.err, quiet=self.as_json)
+
+    @property
+    def program(self) -> str:
+        """What to type to run this program from here: its name where the PATH has it, else its path."""
+        if shutil.which("forgeline"):
+            return "forgeline"
+        program = Path(sys.executable).with_name("forgeline")
+        here = Path.cwd()
+        return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)
 
     def print_json(self, data: Any) -> None:
         """Print `data` as one JSON document."""
@@ -44,6 +73,17 @@ class App:
 
 
 pass_app = click.make_pass_decorator(App)
+
+
+def _set_as_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        context.ensure_object(App).as_json = True
+
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_set_as_json, help="As `forgeline --json`: one JSON document."
+)
+"""For commands whose output is read by programs as often as by people: `--json` may also stand at the end."""
 
 
 def run(command: click.Command, argv: list[str]) -> int:

@@ -14,6 +14,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+ITEM_WIDTH = 26
+"""Characters that the names of what is worked on are padded to: the longest of the ten services' stacks."""
+
 
 @dataclass
 class _Item:
@@ -74,7 +77,7 @@ class Phase:
         self._print(Text(mark, style=style), item, text, time.monotonic() - known.started if known else None)
 
     def _print(self, mark: Text | str, item: str, text: str, seconds: float | None) -> None:
-        line = Text.assemble("  ", mark, " ", f"{item:<22} ", (text, "dim"))
+        line = Text.assemble("  ", mark, " ", f"{item:<{ITEM_WIDTH}} ", (text, "dim"))
         if seconds is not None:
             line.append(f"  {_seconds(seconds)}", style="dim")
         self.console.print(line, soft_wrap=True, highlight=False)

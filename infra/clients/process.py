@@ -102,6 +102,7 @@ class Processes:
         """Return when the server is of use. Raises ServerError when it died, or after its time."""
         deadline = time.monotonic() + server.readiness.timeout
         pids: list[int] = []
+        shown = False
         while True:
             program = self.supervisor.program(server.name)
             if program is not None and program.pid and program.pid not in pids:
@@ -110,10 +111,13 @@ class Processes:
                 raise self._failed(server, _death(program.reason if program else "", len(pids)))
             waiting = "starting" if not program.running else self._prober.ask(server.readiness)
             if not waiting:
+                if shown:
+                    self._progress.done(server.name, "ready")
                 return
             if time.monotonic() > deadline:
                 raise self._failed(server, f"is not ready after {server.readiness.timeout:.0f} s: {waiting}")
             self._progress.start(server.name, waiting)
+            shown = True
             time.sleep(INTERVAL)
 
     def ready(self, server: Server) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.core.naming import PIPELINES_PROJECT, SERVICES_GROUP
+from infra.core.naming import SERVICES_GROUP, pipeline_place
 from infra.provider.resource import gitlab
 
 BRANCH = "main"
@@ -39,7 +39,7 @@ class ServiceProject(pulumi.ComponentResource):
             name=config.service,
             description=config.description,
             visibility="private",
-            ci_config_path=f"{config.service}.yml@{PIPELINES_PROJECT}:{config.pipeline_version}",
+            ci_config_path=pipeline_place(config.service, config.pipeline_version),
             ci_pipeline_variables_minimum_override_role="no_one_allowed",
             only_allow_merge_if_pipeline_succeeds=True,
             topics=[SERVICES_GROUP, *config.topics],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
@@ -16,15 +16,19 @@ BRANCH = "main"
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineReleaseConfig:
-    """`version` is the tag, such as v1.0.0; `files` maps a path in the repository to its text."""
+    """`version` is the tag, such as v1.0.0; `files` maps a path in the repository to its text.
+
+    `others` are releases that were published before, as path to git blob id by version.
+    """
 
     group: pulumi.Input[str]
     version: str
     files: Mapping[str, str]
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class PipelineRelease(pulumi.ComponentResource):
-    """The project, its protections, the files on its main branch, and the tag that services name."""
+    """The project, its protections, the files on its main branch, and the tags that services name."""
 
     def __init__(self, name: str, config: PipelineReleaseConfig) -> None:
         super().__init__("forgeline:component:PipelineRelease", name)
@@ -60,15 +64,19 @@ class PipelineRelease(pulumi.ComponentResource):
             message=f"Release {config.version}",
             opts=child,
         )
-        # A newer release does not take the older ones away: services may still be on them.
-        kept = pulumi.ResourceOptions(parent=self, depends_on=[self.files, self.tags], retain_on_delete=True)
-        self.tag = gitlab.Tag(
-            f"{PIPELINES_PROJECT}-{config.version}",
-            project=self.project.path,
-            tag=config.version,
-            ref=BRANCH,
-            message=f"Pipelines {config.version}",
-            blobs=blob_ids(config.files),
-            opts=kept,
-        )
+        self.tag = self._tag(config.version, blob_ids(config.files), [self.files, self.tags])
+        # Services may still be on them; and declared, they are looked after: a tag that was moved is drift.
+        for version, blobs in sorted(config.others.items()):
+            self._tag(version, blobs, [self.tags])
         self.register_outputs({})
+
+    def _tag(self, version: str, blobs: Mapping[str, str], after: list[pulumi.Resource]) -> gitlab.Tag:
+        return gitlab.Tag(
+            f"{PIPELINES_PROJECT}-{version}",
+            project=self.project.path,
+            tag=version,
+            ref=BRANCH,
+            message=f"Pipelines {version}",
+            blobs=dict(blobs),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, retain_on_delete=True),
+        )

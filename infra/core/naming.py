@@ -32,6 +32,11 @@ def service_project(name: str) -> str:
     return f"{SERVICES_GROUP}/{name}"
 
 
+def pipeline_place(name: str, version: str) -> str:
+    """Where a service's pipeline is, as GitLab's project setting `ci_config_path` has it."""
+    return f"{name}.yml@{PIPELINES_PROJECT}:{version}"
+
+
 def service_stack(name: str) -> str:
     """The Pulumi stack of a service."""
     return f"service-{name}"

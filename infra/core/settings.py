@@ -1,7 +1,7 @@
 """What a run is about: which profile, where its servers listen, where its state and caches are.
 
-A profile file says it; three environment variables move it (`FORGELINE_PROFILE`, `FORGELINE_STATE`,
-`FORGELINE_CACHE`). The environment is passed in, never read here.
+A profile file says it; four environment variables move it (`FORGELINE_PROFILE`, `FORGELINE_STATE`,
+`FORGELINE_CACHE`, `FORGELINE_PIPELINES`). The environment is passed in, never read here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 
 PROFILES = ROOT / "infra" / "profiles"
+PIPELINES = ROOT / "pipelines"
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 UnixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -104,6 +105,24 @@ class Settings(_Model):
     """Everything this instance owns: data, logs, sockets, secrets. Mode 0700."""
     cache: Path
     """Tools, shared by all instances of this user."""
+    pipelines: Path = PIPELINES
+    """What the pipelines are made from: `catalog/`, `release.yaml`, and `templates/` where they are a team's own."""
+
+    @property
+    def catalog(self) -> Path:
+        """The folder of the services' files."""
+        return self.pipelines / "catalog"
+
+    @property
+    def release_file(self) -> Path:
+        """The file that says which pipeline release is made here."""
+        return self.pipelines / "release.yaml"
+
+    @property
+    def templates(self) -> Path:
+        """The pipelines' templates: those beside the catalogue, else those of the checkout."""
+        own = self.pipelines / "templates"
+        return own if own.is_dir() else ROOT / "templates" / "pipelines"
 
     @property
     def gitlab_url(self) -> str:
@@ -149,7 +168,14 @@ def load_settings(environ: Mapping[str, str], *, profile: str | None = None) -> 
     home = Path(environ.get("HOME") or Path.home())
     state = environ.get("FORGELINE_STATE") or ROOT / ".forgeline" / loaded.name
     cache = environ.get("FORGELINE_CACHE") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "forgeline"
-    return Settings(profile=loaded, profile_file=file, state=Path(state).resolve(), cache=Path(cache).resolve())
+    pipelines = environ.get("FORGELINE_PIPELINES") or PIPELINES
+    return Settings(
+        profile=loaded,
+        profile_file=file,
+        state=Path(state).resolve(),
+        cache=Path(cache).resolve(),
+        pipelines=Path(pipelines).resolve(),
+    )
 
 
 def _profile_file(wanted: str) -> Path:

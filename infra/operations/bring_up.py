@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infra.clients.process import Processes
-from infra.clients.request import writes
 from infra.clients.supervisor import Supervisor
 from infra.core.error import ServerError
-from infra.core.progress import Phases, Progress
+from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations import desired
 from infra.operations.doctor import Check, Verdict, examine, java, may_install
+from infra.operations.published import GitLabReleases
+from infra.operations.release import check_pins, decide, is_new
+from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
 from infra.operations.run_lock import only_run
+from infra.operations.work import Open, Work
+from infra.programs import platform
+from infra.programs.checkpoint import Checkpoints
 from infra.programs.plan import Drift, Plan
 from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
-from infra.provider.connection import Connections
-from infra.toolchain.toolchain import LAB_TOOLS, InstalledTool, Toolchain
-from pipelines.catalogue import Catalogue
+from infra.toolchain.toolchain import InstalledTool
+from pipelines.check import check_pipelines
+from pipelines.source import Source
 
 MADE = (
     "deployments",
@@ -36,6 +38,7 @@ MADE = (
     "supervisor",
     "operations",
     "pulumi",
+    ROLLOUT_RECORD,
     "bootstrap.key",
     "run.lock",
 )
@@ -65,16 +68,8 @@ class Outcome:
         }
 
 
-@dataclass
-class Bringing:
-    """One command's work on the stack of `settings`. `environ` is the user's environment."""
-
-    settings: Settings
-    catalogue: Catalogue
-    environ: Mapping[str, str]
-    phases: Phases
-    _seconds: dict[str, float] = field(default_factory=dict)
-    _writes: int = 0
+class Bringing(Work):
+    """The stack as a whole."""
 
     def up(self, *, refresh: bool = False) -> Outcome:
         """Bring everything about; with `refresh`, after reading what the servers have.
@@ -82,45 +77,50 @@ class Bringing:
         Raises ForgelineError with what failed; what is complete stays, and the next run goes on from there.
         """
         with only_run(self.settings):
-            with self._phase("Checks") as progress:
+            with self.phase("Checks") as progress:
                 check_machine(self.settings, self.environ, progress)
+            self._check_pins()
             tools = self.tools()
             stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
             plans: list[Plan] = []
-            with self._session(tools) as (session, current):
-                with self._phase("Servers") as current.progress:
-                    plans += session.apply([s for s in stacks if s.layer is Layer.FOUNDATION], refresh=refresh)
-                with self._phase("Platform and services") as current.progress:
-                    plans += session.apply([s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh)
-                    self._wait_ready(tools, current)
-            return Outcome(plans=tuple(plans), writes=self._writes, phases=self._seconds)
+            with self.session(tools) as opened:
+                with self.phase("Servers") as opened.current.progress:
+                    plans += opened.session.apply([s for s in stacks if s.layer is Layer.FOUNDATION], refresh=refresh)
+                with self.phase("Platform and services") as opened.current.progress:
+                    self._check_release(opened, stacks)
+                    plans += opened.session.apply(
+                        [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
+                    )
+                    self._wait_ready(tools, opened.current)
+            return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
         """What `up` would do, stack by stack. Changes nothing on any server."""
+        self._check_pins()
         tools = self.tools()
         stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
-        with self._session(tools) as (session, current), self._phase("Preview") as current.progress:
-            return session.preview(stacks)
+        with self.session(tools) as opened, self.phase("Preview") as opened.current.progress:
+            return opened.session.preview(stacks)
 
     def refresh(self) -> list[Plan]:
         """Take what the servers have into the states."""
         with only_run(self.settings):
             tools = self.tools()
             stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
-            with self._session(tools) as (session, current), self._phase("Refresh") as current.progress:
-                return session.refresh(self._existing(session, stacks))
+            with self.session(tools) as opened, self.phase("Refresh") as opened.current.progress:
+                return opened.session.refresh(self._existing(opened.session, stacks))
 
     def drift(self) -> list[Drift]:
         """What was changed on the servers since the last run."""
-        with self._session({}) as (session, current), self._phase("Drift") as current.progress:
-            return session.drift()
+        with self.session({}) as opened, self.phase("Drift") as opened.current.progress:
+            return opened.session.drift()
 
     def down(self) -> bool:
         """Stop every process, keep the data. Returns whether anything ran."""
         supervisor = Supervisor(self.settings.state)
         if not supervisor.present():
             return False
-        with self._phase("Stopping") as progress:
+        with self.phase("Stopping") as progress:
             progress.start("servers", "waiting for them to end")
             supervisor.shutdown()
             progress.done("servers", "stopped, data kept")
@@ -135,7 +135,7 @@ class Bringing:
             return
         with only_run(self.settings):
             self.down()
-            with self._phase("Removing") as progress:
+            with self.phase("Removing") as progress:
                 for name in MADE:
                     progress.start(name, "removing")
                     path = self.settings.state / name
@@ -147,61 +147,31 @@ class Bringing:
         if not any(self.settings.state.iterdir()):
             self.settings.state.rmdir()
 
-    @contextmanager
-    def _phase(self, title: str) -> Iterator[Progress]:
-        began = time.monotonic()
-        with self.phases.phase(title) as progress:
-            yield progress
-        self._seconds[title] = time.monotonic() - began
+    def _check_pins(self) -> None:
+        """On servers that are yet to be made, only the release of this checkout can be had."""
+        if not Checkpoints(self.settings.data("pulumi")).exists(platform.NAME):
+            check_pins(self.settings, self.catalogue, None)
 
-    def tools(self) -> Mapping[str, InstalledTool]:
-        """The tools of the lab, got where they are missing. Raises ToolError for one that can't be had."""
-        with self._phase("Tools") as progress:
-            return Toolchain.of(self.settings, self.environ).ensure(LAB_TOOLS, progress)
+    def _check_release(self, opened: Open, stacks: list[Stack]) -> None:
+        """What `forgeline pipelines release` would refuse is refused here too: it is published in the same way."""
 
-    @contextmanager
-    def _session(self, tools: Mapping[str, InstalledTool]) -> Iterator[tuple[Session, _Current]]:
-        current = _Current()
-        connections = Connections.of(
-            self.settings,
-            servers=desired.servers(self.settings, tools) if tools else (),
-            progress=current,
-            observe=self._observe,
-        )
+        def releases() -> GitLabReleases:
+            return GitLabReleases(opened.connections.gitlab())
 
-        def engine() -> Path:
-            return tools["pulumi"].path
-
-        with Session(self.settings, engine=engine, connections=connections, progress=current) as session:
-            yield session, current
-
-    def _observe(self, verb: str, path: str, _status: int) -> None:
-        self._writes += writes(verb, path)
+        check_pins(self.settings, self.catalogue, releases)
+        files = next(stack.inputs.pipeline_files for stack in stacks if stack.layer is Layer.PLATFORM)
+        if is_new(self.settings, self.catalogue.release, files):
+            source = Source.of(self.settings, self.catalogue)
+            decide(source, releases(), check_pipelines, file=self.settings.release_file)
 
     def _wait_ready(self, tools: Mapping[str, InstalledTool], progress: Progress) -> None:
-        processes = Processes.of(self.settings, progress=progress, observe=self._observe)
+        processes = Processes.of(self.settings, progress=progress, observe=self.observe)
         for server in desired.servers(self.settings, tools):
             processes.wait(server)
 
     @staticmethod
     def _existing(session: Session, stacks: list[Stack]) -> list[Stack]:
         return [stack for stack in stacks if session.checkpoints.exists(stack.name)]
-
-
-class _Current:
-    """Progress that goes to the phase of the moment."""
-
-    def __init__(self) -> None:
-        self.progress: Progress
-
-    def start(self, item: str, doing: str) -> None:
-        self.progress.start(item, doing)
-
-    def done(self, item: str, outcome: str) -> None:
-        self.progress.done(item, outcome)
-
-    def failed(self, item: str, reason: str) -> None:
-        self.progress.failed(item, reason)
 
 
 def check_machine(settings: Settings, environ: Mapping[str, str], progress: Progress) -> None:

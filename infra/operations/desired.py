@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
 from infra.core.server import Server
 from infra.core.settings import Settings
 from infra.programs import foundation, platform, service
+from infra.programs.checkpoint import Checkpoints
 from infra.programs.lab import RUNNER_DESCRIPTION, lab_servers
+from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.catalogue import Catalogue, Service
-from pipelines.render import Context, render_release
+from pipelines.release import same_or_new
 from pipelines.skeleton import render_skeleton
+from pipelines.source import Source
 
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
@@ -37,30 +39,44 @@ def stacks(
         foundation.stack(
             foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
         ),
-        platform.stack(_platform(settings, catalogue, tools[PLUGIN].path, environ)),
-        *(service.stack(_service(settings, catalogue, entry)) for entry in catalogue),
+        platform_stack(settings, catalogue, tools, environ),
+        *service_stacks(settings, catalogue),
     ]
 
 
-def _platform(settings: Settings, catalogue: Catalogue, plugin: Path, environ: Mapping[str, str]) -> platform.Platform:
-    return platform.Platform(
-        gitlab_url=settings.gitlab_url,
-        openbao_url=settings.openbao_url,
-        nexus_url=settings.nexus_url,
-        maven_upstream=maven_upstream(environ, settings),
-        pipeline_version=catalogue.release,
-        pipeline_files=render_release(catalogue, Context.of(catalogue, settings)),
-        nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
+def platform_stack(
+    settings: Settings, catalogue: Catalogue, tools: Mapping[str, InstalledTool], environ: Mapping[str, str]
+) -> Stack:
+    """The platform's stack, which publishes the pipeline release of this checkout and keeps the earlier ones."""
+    plugin = tools[PLUGIN].path
+    checkpoints = Checkpoints(settings.data("pulumi"))
+    earlier = released(checkpoints)
+    return platform.stack(
+        platform.Platform(
+            gitlab_url=settings.gitlab_url,
+            openbao_url=settings.openbao_url,
+            nexus_url=settings.nexus_url,
+            maven_upstream=maven_upstream(environ, settings),
+            pipeline_version=catalogue.release,
+            pipeline_files=same_or_new(last_files(checkpoints), Source.of(settings, catalogue).files()),
+            nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
+            other_releases={version: blobs for version, blobs in earlier.items() if version != catalogue.release},
+        )
     )
 
 
-def _service(settings: Settings, catalogue: Catalogue, entry: Service) -> service.Service:
+def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[str] | None = None) -> list[Stack]:
+    """The stacks of the services, all or those named."""
+    return [service.stack(_service(settings, entry)) for entry in catalogue if names is None or entry.name in names]
+
+
+def _service(settings: Settings, entry: Service) -> service.Service:
     seed = render_skeleton(entry)
     return service.Service(
         name=entry.name,
         repository=entry.project,
         description=entry.description,
-        pipeline_version=catalogue.pipeline_version(entry),
+        pipeline_version=entry.pipeline,
         openbao_url=settings.openbao_url,
         seed=seed,
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),

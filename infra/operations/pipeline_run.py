@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,17 +20,26 @@ ENDED = frozenset({"success", "failed", "canceled", "skipped", "manual"})
 
 POLL_SECONDS = 1.0
 
+LOG_LINES = 15
+
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|section_(start|end):[0-9]+:[^\r\n]*\r?")
+_STAMP = re.compile(r"^[0-9T:.-]+Z [0-9a-f]{2}[OE]\+? ?", re.MULTILINE)
+"""Of a job's log: colours and marks of foldable sections, and what the runner puts before each line (a time, a stream,
+and `+` where the line goes on). See https://docs.gitlab.com/ci/jobs/job_logs/."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job of a pipeline: `seconds` is None while it has not run."""
 
+    id: int
     name: str
     stage: str
     status: str
     seconds: float | None
     web_url: str
     failure_reason: str = ""
+    allow_failure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +63,11 @@ class PipelineRun:
         return self.status == "success"
 
     @property
+    def failed_job(self) -> Job | None:
+        """The first job that failed for good, or None where none did."""
+        return next((job for job in self.jobs if job.status == "failed" and not job.allow_failure), None)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.status in ENDED
@@ -71,6 +86,32 @@ def start(gitlab: GitLab, service: Service, ref: str = "main") -> PipelineRun:
     except GitlabError as error:
         raise explain(error, f"{service.project} on {ref}") from error
     return _run(service.name, made.attributes)
+
+
+def find(gitlab: GitLab, service: Service, number: int) -> PipelineRun | None:
+    """The pipeline of `service` with GitLab's id `number`, without its jobs, or None where it is gone."""
+    try:
+        found = absent(lambda: gitlab.project(service.project).pipelines.get(number))
+    except GitlabError as error:
+        raise explain(error, service.project) from error
+    return _run(service.name, found.attributes) if found else None
+
+
+def last_lines(gitlab: GitLab, service: Service, job: Job, count: int = LOG_LINES) -> list[str]:
+    """The last lines of a job's log, without what is only for a terminal."""
+    try:
+        raw = gitlab.project(service.project).jobs.get(job.id, lazy=True).trace()
+    except GitlabError as error:
+        raise explain(error, service.project) from error
+    text = raw.decode("utf-8", errors="replace") if isinstance(raw, bytes) else str(raw or "")
+    return plain_lines(text)[-count:]
+
+
+def plain_lines(log: str) -> list[str]:
+    """The lines of a job's log that say something, as they read on a terminal, without colours and times."""
+    text = _TERMINAL.sub("", _STAMP.sub("", log))
+    lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+    return [line for line in lines if line]
 
 
 def latest(gitlab: GitLab, service: Service) -> PipelineRun | None:
@@ -101,7 +142,7 @@ def follow(
         if waiting and time.monotonic() > deadline:
             raise ServerError(
                 f"pipelines have not ended after {timeout:.0f} s: {', '.join(sorted(waiting))}",
-                fix="`forgeline status` shows where they are; see `forgeline pipelines run --timeout`",
+                fix="`forgeline status` shows where they are; a longer --timeout waits for more",
             )
         if waiting:
             time.sleep(POLL_SECONDS)
@@ -133,12 +174,14 @@ def _run(service: str, fields: dict[str, Any], jobs: tuple[Job, ...] = ()) -> Pi
 
 def _job(fields: dict[str, Any]) -> Job:
     return Job(
+        id=fields["id"],
         name=fields["name"],
         stage=fields["stage"],
         status=fields["status"],
         seconds=fields.get("duration"),
         web_url=fields["web_url"],
         failure_reason=fields.get("failure_reason") or "",
+        allow_failure=bool(fields.get("allow_failure")),
     )
 
 
@@ -151,7 +194,7 @@ def _doing(run: PipelineRun) -> str:
 def _outcome(run: PipelineRun) -> str:
     if run.green:
         return f"pipeline #{run.number} passed, {len(run.jobs)} jobs"
-    failed = next((job for job in run.jobs if job.status == "failed"), None)
+    failed = run.failed_job
     if failed is None:
         return f"pipeline #{run.number} is {run.status}: {run.web_url}"
     return f"job {failed.name} failed ({failed.failure_reason or 'script_failure'}): {failed.web_url}"

@@ -1,4 +1,4 @@
-"""Runs the plain `pulumi` command on the same stacks: `python -m infra.operations.plain preview --stack platform`.
+"""Runs the plain `pulumi` command on the same stacks.
 
 It sets where the state is and what opens it. For what runs the program it is the language host too, so that nothing but
 the engine is needed; `pulumi-language-python` on the PATH would do the same with Pulumi.yaml.
@@ -6,10 +6,8 @@ the engine is needed; `pulumi-language-python` on the PATH would do the same wit
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,9 +16,9 @@ from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2_grpc
 
 from infra.clients.bootstrap import derive, read_key
-from infra.core.error import ForgelineError, ToolError
-from infra.core.settings import load_settings
-from infra.operations.plain_program import main as program
+from infra.core.error import BadInputError, ToolError
+from infra.core.settings import Settings
+from infra.operations.plain_program import declare
 from infra.programs.session import PASSPHRASE
 from infra.toolchain.toolchain import Toolchain
 
@@ -29,22 +27,25 @@ PROJECT = Path(__file__).parent / "project"
 RUNS_THE_PROGRAM = {"preview", "up", "refresh", "destroy"}
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(settings: Settings, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """The exit code of `pulumi` with these arguments. Raises ForgelineError before there is anything to run."""
-    settings = load_settings(os.environ)
-    tool = Toolchain.of(settings, os.environ).find("pulumi")
+    tool = Toolchain.of(settings, environ).find("pulumi")
     if tool is None:
         raise ToolError("there is no Pulumi engine", fix="run `forgeline up`, which gets it")
     folder = settings.data("pulumi")
     environment = {
-        **os.environ,
+        **environ,
+        # The provider's process finds the same stack.
+        "FORGELINE_PROFILE": str(settings.profile_file),
+        "FORGELINE_STATE": str(settings.state),
+        "FORGELINE_CACHE": str(settings.cache),
         "PULUMI_HOME": str(folder / "home"),
         "PULUMI_BACKEND_URL": folder.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": derive(read_key(settings.bootstrap_key), PASSPHRASE).reveal(),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
     server = grpc.server(ThreadPoolExecutor(max_workers=4))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(program), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(lambda: declare(settings, environ)), server)
     command = [str(tool.path), *arguments]
     if arguments and arguments[0] in RUNS_THE_PROGRAM:
         port = server.add_insecure_port("127.0.0.1:0")
@@ -63,17 +64,4 @@ def _settings_file(arguments: Sequence[str]) -> str:
             return f"Pulumi.{arguments[place + 1]}.yaml"
         if argument.startswith("--stack="):
             return f"Pulumi.{argument.removeprefix('--stack=')}.yaml"
-    raise ToolError("which stack?", fix="say --stack foundation, --stack platform or --stack service-NAME")
-
-
-def main() -> int:
-    """The command's exit code."""
-    try:
-        return run(sys.argv[1:])
-    except ForgelineError as error:
-        sys.stderr.write(f"{error}\n")
-        return int(error.exit_code)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    raise BadInputError("which stack?", fix="say --stack foundation, --stack platform or --stack service-NAME")

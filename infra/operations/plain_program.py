@@ -6,22 +6,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import pulumi
 
 from infra.core.error import BadInputError
-from infra.core.settings import load_settings
+from infra.core.settings import Settings, load_settings
 from infra.operations import desired
 from infra.programs.gate import OPEN
 from infra.toolchain.toolchain import LAB_TOOLS, Toolchain
-from pipelines.catalogue import load_catalogue
+from pipelines.catalogue import Catalogue
 
 
 def main() -> None:
+    """Declares what belongs to the stack that `pulumi` selected, with the settings of this environment."""
+    declare(load_settings(os.environ), os.environ)
+
+
+def declare(settings: Settings, environ: Mapping[str, str]) -> None:
     """Declares what belongs to the stack that `pulumi` selected. Raises BadInputError for an unknown name."""
-    settings = load_settings(os.environ)
-    tools = Toolchain.of(settings, os.environ).ensure(LAB_TOOLS)
-    stacks = {stack.name: stack for stack in desired.stacks(settings, load_catalogue(), tools, os.environ)}
+    tools = Toolchain.of(settings, environ).ensure(LAB_TOOLS)
+    stacks = {stack.name: stack for stack in desired.stacks(settings, Catalogue.of(settings), tools, environ)}
     name = pulumi.get_stack()
     if name not in stacks:
         raise BadInputError(f"there is no stack {name!r}", fix=f"one of: {', '.join(stacks)}")

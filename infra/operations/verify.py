@@ -134,4 +134,5 @@ def _environment(settings: Settings) -> dict[str, str]:
         "FORGELINE_PROFILE": str(settings.profile_file),
         "FORGELINE_STATE": str(settings.state),
         "FORGELINE_CACHE": str(settings.cache),
+        "FORGELINE_PIPELINES": str(settings.pipelines),
     }

@@ -71,6 +71,11 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            # The state is written at an update's end, not at each of its steps (a third of an update's processor time).
+            # A kill then loses the record of what was made, which does no harm: every create adopts what is there, and
+            # the ledger knows that the stack was not finished.
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
         }
 
     def preview(self, stack: Stack) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
@@ -32,6 +32,8 @@ class Platform:
     """The release's tag, such as v1.0.0. Its content never changes: other files need another version."""
     pipeline_files: Mapping[str, str]
     nexus_plugin: Plugin
+    other_releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Releases that were published before: path to git blob id, by version."""
 
 
 def stack(inputs: Platform) -> Stack:
@@ -55,7 +57,12 @@ def build(inputs: Platform, gates: Gates) -> None:
     )
     release = PipelineRelease(
         "pipelines",
-        PipelineReleaseConfig(group=groups.platform.path, version=inputs.pipeline_version, files=inputs.pipeline_files),
+        PipelineReleaseConfig(
+            group=groups.platform.path,
+            version=inputs.pipeline_version,
+            files=inputs.pipeline_files,
+            others=inputs.other_releases,
+        ),
     )
     plugin = inputs.nexus_plugin
     identity = JobIdentity(

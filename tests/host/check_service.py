@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import httpx
 import pytest
 
-from infra.core.settings import Settings
-from pipelines.catalogue import Service, load_catalogue
+from infra.core.settings import Settings, load_settings
+from pipelines.catalogue import Catalogue, Service
 from tests.host.conftest import Ask
 
 
-@pytest.mark.parametrize("service", list(load_catalogue()), ids=lambda service: service.name)
+@pytest.mark.parametrize("service", list(Catalogue.of(load_settings(os.environ))), ids=lambda service: service.name)
 def check_service_is_healthy_in_dev(service: Service, settings: Settings, anybody: Ask) -> None:
     url = f"http://{settings.profile.address}:{settings.service_port(service.port, 'dev')}"
     try:

@@ -35,6 +35,8 @@ def problem(words: list[str]) -> str:
     command: click.Command = forgeline
     context = click.Context(command)
     for word in arguments:
+        if command.context_settings.get("ignore_unknown_options"):
+            return ""  # what follows is another program's
         if word.startswith("-"):
             if word not in {option for one in command.params for option in one.opts} | {"--help"}:
                 return f"{' '.join(words)}: no option {word}"

@@ -11,7 +11,6 @@ from infra.cli.commands.pipelines import SERVICE
 from infra.core.error import BadInputError
 from infra.operations.deploy import deploy as run_deploy
 from infra.operations.deploy import go_back
-from pipelines.catalogue import load_catalogue
 
 
 @click.command()
@@ -25,7 +24,7 @@ def deploy(app: App, service: str, environment: str, version: str | None, back_f
 
     With --version, needs NEXUS_USERNAME and NEXUS_PASSWORD of a reader, which a deploy job gets from OpenBao.
     """
-    chosen = load_catalogue().service(service)
+    chosen = app.catalogue.service(service)
     with app.display.phase(f"Deploy {service} to {environment}") as phase:
         if version is not None and back_from is None:
             result = run_deploy(app.settings, chosen, environment, version, phase, os.environ)

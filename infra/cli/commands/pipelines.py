@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from infra.cli.app import App, pass_app
 from infra.cli.commands.catalogue import schema
+from infra.cli.commands.rollout import drift, release, rollout
 from infra.cli.pipeline_view import show_changes, show_explanation, show_findings
 from infra.clients.gitlab import GitLab
 from infra.core.document import nearest
@@ -18,7 +19,7 @@ from infra.core.error import BadInputError, ExitCode
 from infra.core.finding import Severity
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
-from pipelines.catalogue import CATALOG, Service, load_catalogue
+from pipelines.catalogue import CATALOG, Service
 from pipelines.check import Manner, check_files, prove_services
 from pipelines.context import Occasion
 from pipelines.difference import differences
@@ -76,10 +77,11 @@ JSON = click.option(
 
 @click.group()
 def pipelines() -> None:
-    """Render, check and run the services' pipelines."""
+    """Render, check, run, release and roll out the services' pipelines."""
 
 
-pipelines.add_command(schema)
+for _command in (release, rollout, drift, schema):
+    pipelines.add_command(_command)
 
 
 @pipelines.command()
@@ -88,15 +90,15 @@ pipelines.add_command(schema)
 @pass_app
 def render(app: App, service: str | None, out: Path | None) -> None:
     """Print one service's pipeline, or write all of them into a folder."""
-    catalogue = load_catalogue()
+    catalogue = app.catalogue
     context = Context.of(catalogue, app.settings)
     if service is not None:
-        click.echo(render_pipeline(catalogue.service(service), context), nl=False)
+        click.echo(render_pipeline(catalogue.service(service), context, app.templates), nl=False)
         return
     if out is None:
         raise BadInputError("nothing says what to render", fix="name a service, or give --out FOLDER for all of them")
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in render_release(catalogue, context).items():
+    for name, text in render_release(catalogue, context, app.templates).items():
         (out / name).write_text(text, encoding="utf-8")
     app.err.print(f"{len(catalogue)} pipelines of release {catalogue.release} are in {out}.")
 
@@ -116,10 +118,10 @@ def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
         manner = Manner(standard=standard, follow=not standard, ledger=ledger, processes=PROCESSES)
         findings, number = check_files(files, manner), len(files)
     else:
-        catalogue = load_catalogue()
+        catalogue = app.catalogue
         manner = Manner(ledger=ledger, processes=PROCESSES)
         context = Context.of(catalogue, app.settings)
-        findings, number = prove_services(list(catalogue), context, manner), len(catalogue)
+        findings, number = prove_services(list(catalogue), context, manner, app.templates), len(catalogue)
     show_findings(app, findings, f"{number} pipelines, nothing found.")
     return ExitCode.FINDINGS if any(one.severity is not Severity.NOTE for one in findings) else ExitCode.FINE
 
@@ -139,8 +141,8 @@ def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
 @pass_app
 def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
     """Say which jobs of SERVICE run on which occasion, why, and what they wait for."""
-    catalogue = load_catalogue()
-    text = render_pipeline(catalogue.service(service), Context.of(catalogue, app.settings))
+    catalogue = app.catalogue
+    text = render_pipeline(catalogue.service(service), Context.of(catalogue, app.settings), app.templates)
     subject = Subject(file=f"{service}.yml", text=text, standard=True)
     wanted = [ref] if ref else list(Occasion)
     if app.as_json:
@@ -167,9 +169,9 @@ def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
 @pass_app
 def diff(app: App, against: str) -> None:
     """Say what this checkout's templates and catalogue change for each service."""
-    catalogue = load_catalogue()
+    catalogue = app.catalogue
     context = Context.of(catalogue, app.settings)
-    after = {service.name: render_pipeline(service, context) for service in catalogue}
+    after = {service.name: render_pipeline(service, context, app.templates) for service in catalogue}
     changes = differences(rendered_at(against, profile=app.profile), after)
     if app.as_json:
         app.print_json({"against": against, "services": len(after), "changes": [one.as_json() for one in changes]})
@@ -186,7 +188,7 @@ def diff(app: App, against: str) -> None:
 @pass_app
 def run(app: App, services: tuple[str, ...], everything: bool, ref: str, wait: bool, timeout: int) -> int:
     """Start pipelines, and with --wait follow them live."""
-    catalogue = load_catalogue()
+    catalogue = app.catalogue
     if everything == bool(services):
         raise BadInputError("nothing says what to run", fix="name services, or give --all")
     chosen = list(catalogue) if everything else [catalogue.service(name) for name in services]

@@ -13,14 +13,13 @@ from infra.core.error import ExitCode
 from infra.operations.bring_up import Bringing
 from infra.operations.status import status as read_status
 from infra.programs.plan import Op, Plan
-from pipelines.catalogue import load_catalogue
 
 STYLES = {Op.CREATE: "green", Op.UPDATE: "yellow", Op.REPLACE: "magenta", Op.DELETE: "red", Op.FORGET: "dim"}
 
 
 def bringing(app: App) -> Bringing:
     """The work on this invocation's stack; settings and catalogue are read and checked here, before anything else."""
-    return Bringing(app.settings, load_catalogue(), os.environ, app.display)
+    return Bringing(app.settings, app.catalogue, os.environ, app.display)
 
 
 @click.command()
@@ -44,13 +43,14 @@ def up(app: App, refresh: bool) -> None:
     changes = sum(len(plan.changes) for plan in outcome.plans)
     app.out.print(f"[green]The stack is up.[/] {changes} resources changed. [dim]{seconds:.1f} s[/]")
     app.out.print("Next:")
+    program = app.program
     for command, what in (
-        ("forgeline pipelines run --all --wait", "run the ten pipelines and follow them"),
-        ("forgeline credentials", "how to sign in"),
-        ("forgeline status", "this table again"),
-        ("make down", "stop everything, keep the data"),
+        (f"{program} pipelines run --all --wait", "run the ten pipelines and follow them"),
+        (f"{program} credentials", "how to sign in"),
+        (f"{program} status", "this table again"),
+        (f"{program} down", "stop everything, keep the data"),
     ):
-        app.out.print(f"  {command:<40} [dim]{what}[/]")
+        app.out.print(f"  {command:<{len(program) + 32}} [dim]{what}[/]", soft_wrap=True)
 
 
 @click.command()

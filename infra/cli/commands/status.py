@@ -13,7 +13,6 @@ from infra.operations.credential import credentials as all_credentials
 from infra.operations.credential import password
 from infra.operations.status import ServerStatus, ServiceStatus
 from infra.operations.status import status as read_status
-from pipelines.catalogue import load_catalogue
 
 STATUS_STYLES = {"success": "green", "failed": "red", "running": "cyan", "canceled": "yellow"}
 
@@ -25,7 +24,7 @@ def status(app: App) -> int:
 
     Exit code 0 when every server is healthy, 3 otherwise.
     """
-    found = read_status(app.settings, load_catalogue())
+    found = read_status(app.settings, app.catalogue)
     if app.as_json:
         app.print_json(found.as_json())
     else:
@@ -76,8 +75,13 @@ def service_table(services: tuple[ServiceStatus, ...]) -> RenderableType:
     return table
 
 
+FLEXIBLE = {"health", "version", "process", "password kept in"}
+"""Columns that a narrow terminal may break into lines; what people copy stays whole."""
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=column != "health", min_width=8 if column == "health" else None)
+        flexible = column in FLEXIBLE
+        table.add_column(column, no_wrap=not flexible, overflow="fold", min_width=8 if flexible else None)
     return table

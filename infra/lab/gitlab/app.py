@@ -29,6 +29,8 @@ from infra.lab.gitlab.api import (
     job_token_scope,
     lint,
     member,
+    merge,
+    merge_request,
     namespace,
     openid,
     pipeline,
@@ -48,6 +50,7 @@ from infra.lab.gitlab.api import (
 from infra.lab.gitlab.api.endpoint import Api
 from infra.lab.gitlab.git_http import GitServer, install_hooks
 from infra.lab.gitlab.instance import Instance, Settings
+from infra.lab.gitlab.merge_request import attach as follow_pushes
 from infra.lab.gitlab.pipelines import part
 from infra.lab.gitlab.push import reconcile
 from infra.lab.gitlab.web.site import Site
@@ -66,6 +69,8 @@ NOUNS: tuple[ModuleType, ...] = (
     job_token_scope,
     lint,
     member,
+    merge,
+    merge_request,
     namespace,
     pipeline,
     project,
@@ -86,6 +91,7 @@ NOUNS: tuple[ModuleType, ...] = (
 PARTS: tuple[Callable[[Instance], None], ...] = (
     job_token_scope.attach,
     part.attach,
+    follow_pushes,
 )
 """What hangs itself on the instance's hooks."""
 

@@ -317,6 +317,10 @@ class Repository:
         except GitError as error:
             raise StaleRefError(error.output) from error
 
+    def point_ref(self, ref: str, sha: str) -> None:
+        """Point a ref of the server's own to a commit, wherever it pointed before."""
+        git.run(self.path, "update-ref", ref, sha)
+
     def write_tag(self, name: str, target: str, message: str, tagger: Signature, seconds: int) -> str:
         """An annotated tag's object; no ref points to it yet."""
         text = f"object {target}\ntype commit\ntag {name}\ntagger {tagger.line(seconds)}\n\n{message.strip()}\n"

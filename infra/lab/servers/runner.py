@@ -110,6 +110,7 @@ def _environment(settings: Settings, tools: Mapping[str, Path], home: Path) -> l
         "FORGELINE_STATE": str(settings.state),
         "FORGELINE_PROFILE": str(settings.profile_file),
         "FORGELINE_CACHE": str(settings.cache),
+        "FORGELINE_PIPELINES": str(settings.pipelines),
     }
     for variable, candidates in CLIENT_FILES.items():
         found = [Path.home() / name for name in candidates if (Path.home() / name).is_file()]

@@ -48,6 +48,14 @@ def test_help_lists_every_command_without_loading_one() -> None:
         pytest.param(["pipelines", "render", "market-dat"], ExitCode.BAD_INPUT, "market-data", id="unknown-service"),
         pytest.param(["pipelines", "render"], ExitCode.BAD_INPUT, "--out", id="nothing-to-render"),
         pytest.param(["pipelines", "run"], ExitCode.BAD_INPUT, "--all", id="nothing-to-run"),
+        pytest.param(["pipelines", "rollout", "v1"], ExitCode.BAD_INPUT, "vX.Y.Z", id="no-version"),
+        pytest.param(
+            ["pipelines", "rollout", "v1.0.0", "--rollback", "--wave", "core"],
+            ExitCode.BAD_INPUT,
+            "leave --wave and --services out",
+            id="rollback-of-a-wave",
+        ),
+        pytest.param(["pipelines", "release", "v9.9.9"], ExitCode.BAD_INPUT, "release.yaml", id="another-version"),
         pytest.param(["credentials", "--show", "nexsus"], ExitCode.BAD_INPUT, "nexus", id="unknown-credential"),
     ],
 )
@@ -100,6 +108,14 @@ def test_check_of_a_bad_file_finds_and_tells(tmp_path: Path, capsys: pytest.Capt
     assert run(forgeline, ["--json", "pipelines", "check", str(file)]) == ExitCode.FINDINGS
     rules = {finding["rule"] for finding in json.loads(capsys.readouterr().out)}
     assert {"stage-undeclared", "needs-undefined"} <= rules
+
+
+def test_json_may_stand_at_the_end_of_a_command_that_programs_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("infra.cli.commands.rollout.pipeline_drift", lambda *_: [])
+    assert run(forgeline, ["pipelines", "drift", "--json"]) == ExitCode.FINE
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_completion_prints_a_script(capsys: pytest.CaptureFixture[str]) -> None:

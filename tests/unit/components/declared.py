@@ -33,7 +33,12 @@ def main() -> None:
     asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(recorder, preview=False)
     inputs = Service(
-        name="alpha", description="d", pipeline_version="v1.2.3", openbao_url="http://bao", seed={"a": "b"}
+        name="alpha",
+        repository="trading/alpha",
+        description="d",
+        pipeline_version="v1.2.3",
+        openbao_url="http://bao",
+        seed={"a": "b"},
     )
     loop.run_until_complete(run_pulumi_func(lambda: build(inputs, OPEN)))
     print(json.dumps(recorder.made))  # noqa: T201 - what the test reads

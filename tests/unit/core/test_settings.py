@@ -26,6 +26,8 @@ def test_lab_is_the_default() -> None:
     assert settings.profile.name == "lab"
     assert settings.state == ROOT / ".forgeline" / "lab"
     assert settings.cache == Path("/home/somebody/.cache/forgeline")
+    assert settings.catalog == ROOT / "pipelines" / "catalog"
+    assert settings.templates == ROOT / "templates" / "pipelines"
 
 
 def test_environment_moves_profile_state_and_cache(tmp_path: Path) -> None:
@@ -40,6 +42,16 @@ def test_environment_moves_profile_state_and_cache(tmp_path: Path) -> None:
     assert settings.state == tmp_path / "state"
     assert settings.cache == tmp_path / "cache" / "forgeline"
     assert settings.service_port(8101, "dev") == 18101
+
+
+def test_a_team_keeps_its_catalogue_and_templates_where_it_likes(tmp_path: Path) -> None:
+    environ = {"FORGELINE_PROFILE": "lab", "FORGELINE_PIPELINES": str(tmp_path)}
+    settings = load_settings(environ)
+    assert settings.catalog == tmp_path / "catalog"
+    assert settings.release_file == tmp_path / "release.yaml"
+    assert settings.templates == ROOT / "templates" / "pipelines"
+    (tmp_path / "templates").mkdir()
+    assert load_settings(environ).templates == tmp_path / "templates"
 
 
 @pytest.mark.parametrize(

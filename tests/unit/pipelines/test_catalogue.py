@@ -35,6 +35,7 @@ class Folder:
 
     def add(self, file: str, **values: str | None) -> None:
         entry = {**GOOD, "name": file, **values}
+        entry.setdefault("pipeline", "v1.2.3")
         text = "".join(f"{key}: {value}\n" for key, value in entry.items() if value is not None)
         (self.path / f"{file}.yaml").write_text(text, encoding="utf-8")
 
@@ -67,11 +68,13 @@ def test_the_ten_services_load() -> None:
     assert catalogue.service("settlement").project == "trading/settlement"
 
 
-def test_a_service_uses_the_release_unless_it_stays_on_its_own(folder: Folder) -> None:
-    folder.add("quotes")
-    folder.add("orders", port="8102", pipeline="v1.0.0", tier="normal")
+def test_a_service_is_on_the_release_that_its_file_names(folder: Folder) -> None:
+    folder.add("quotes", pipeline="v1.0.0", canary="true", hold="{reason: waits for Java 21}")
     catalogue = load_catalogue(folder.path, release=folder.release)
-    assert {s.name: catalogue.pipeline_version(s) for s in catalogue} == {"orders": "v1.0.0", "quotes": "v1.2.3"}
+    service = catalogue.service("quotes")
+    assert (catalogue.release, service.pipeline, service.canary) == ("v1.2.3", "v1.0.0", True)
+    assert service.hold
+    assert service.hold.reason == "waits for Java 21"
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -106,6 +109,9 @@ def test_coverage_floor(folder: Folder, tier: str, override: str | None, floor: 
         ({"name": '"quotes\\n"'}, "quotes.yaml:1:1", "name: String should match pattern"),
         ({"name": "orders"}, "quotes.yaml:1:1", "name: is 'orders', not the file's name | rename the file"),
         ({"pipeline": "v1.0"}, "quotes.yaml:10:1", "pipeline: String should match pattern"),
+        ({"pipeline": None}, "quotes.yaml:1:1", "pipeline: is missing | "),
+        ({"hold": "{}"}, "quotes.yaml:10:1", "hold.reason: is missing | "),
+        ({"hold": '{reason: "a\\nb"}'}, "quotes.yaml:10:8", "hold.reason: Value error, must be one line"),
         ({"dependencies": "[ordres]"}, "quotes.yaml:8:16", "dependencies: there is no service 'ordres'"),
         ({"dependencies": "[quotes]"}, "quotes.yaml:8:16", "dependencies: go round in a circle: quotes -> quotes"),
         (

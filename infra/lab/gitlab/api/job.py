@@ -35,7 +35,7 @@ def _runnable(request: Request) -> Job:
     """The job of `:job_id`, which whoever asks may start and stop; else 403."""
     project = request.project(Role.DEVELOPER)
     job = find_job(request, project)
-    if not may_run(request.session, request.identity, project, job.pipeline.ref, tag=job.pipeline.tag):
+    if not may_run(request.session, request.identity, project, job.pipeline.source_ref, tag=job.pipeline.tag):
         raise forbidden()
     return job
 

@@ -9,9 +9,9 @@ from infra.lab.gitlab.api.error import forbidden, not_found
 from infra.lab.gitlab.api.parameter import boolean, string
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, get, post
 from infra.lab.gitlab.instance import Instance
-from infra.lab.gitlab.pipelines.creation import preview_context
 from infra.lab.gitlab.pipelines.permission import may_run
 from infra.lab.gitlab.pipelines.source import ConfigPlace, RepositoryFiles, config_source
+from infra.lab.gitlab.pipelines.surroundings import preview_context
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.project import Project
 from pipelines.language.compiler import lint

@@ -76,7 +76,7 @@ def runnable_pipeline(request: Request) -> Pipeline:
     """The pipeline of `:pipeline_id`, whose jobs whoever asks may start and stop; else 403."""
     project = request.project(Role.DEVELOPER)
     pipeline = find_pipeline(request, project)
-    if not may_run(request.session, request.identity, project, pipeline.ref, tag=pipeline.tag):
+    if not may_run(request.session, request.identity, project, pipeline.source_ref, tag=pipeline.tag):
         raise forbidden()
     return pipeline
 

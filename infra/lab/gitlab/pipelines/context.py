@@ -83,7 +83,7 @@ def job_context(session: Session, job: Job) -> Context:
     layers = variable_layers(session, project)
     return Context(
         source=PipelineSource(pipeline.source),
-        ref=pipeline.ref,
+        ref=pipeline.source_ref,
         ref_type=RefType.TAG if pipeline.tag else RefType.BRANCH,
         default_branch=project.default_branch,
         protected=pipeline.protected,

@@ -19,28 +19,22 @@ from infra.lab.gitlab.access import Identity
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.git_object import Commit
 from infra.lab.gitlab.instance import Instance
-from infra.lab.gitlab.pipelines.context import given, stored, variable_layers
+from infra.lab.gitlab.pipelines.context import stored
 from infra.lab.gitlab.pipelines.deployment import prepare_environment
 from infra.lab.gitlab.pipelines.permission import may_run, may_set_variables, ref_is_protected
-from infra.lab.gitlab.pipelines.predefined import (
-    CommitFacts,
-    RefFacts,
-    commit_variables,
-    plain,
-    project_variables,
-    server_variables,
-    user_variables,
-)
+from infra.lab.gitlab.pipelines.predefined import RefFacts
 from infra.lab.gitlab.pipelines.source import ConfigPlace, RepositoryFiles, config_source
+from infra.lab.gitlab.pipelines.surroundings import open_references, pipeline_context, pipeline_variables
 from infra.lab.gitlab.pipelines.transition import cancel_redundant, process
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import Job
+from infra.lab.gitlab.store.merge_request import MergeRequest
 from infra.lab.gitlab.store.pipeline import Pipeline, next_pipeline_iid
 from infra.lab.gitlab.store.project import Project
 from pipelines.language.compiler import compile_pipeline
 from pipelines.language.error import ConfigError
-from pipelines.language.model import ConfigSource, Context, JobSpec, PipelineSource, PipelineSpec, RefType, Status
+from pipelines.language.model import ConfigSource, Context, JobSpec, PipelineSource, PipelineSpec, Status
 
 _SKIP = re.compile(r"\[(?:ci[ _-]skip|skip[ _-]ci)\]", re.IGNORECASE)
 
@@ -73,6 +67,8 @@ class PipelineRequest:
     save_errors: bool = False
     """A wrong configuration makes a failed pipeline that shows what is wrong, rather than none."""
     push_id: int | None = None
+    merge_request_id: int | None = None
+    """The merge request that it is for; then `ref` is its source branch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +114,16 @@ def _plan(instance: Instance, session: Session, request: PipelineRequest) -> _Pl
     commit = repository.commit(sha)
     if commit is None:
         raise PipelineRefusedError("Commit not found")
+    merge_request = _merge_request(session, request)
     ref = RefFacts(
         ref=request.ref,
         tag=tag,
         before_sha=request.before_sha,
-        protected=ref_is_protected(session, project, request.ref, tag=tag),
+        # Anybody's code runs in a merge request's pipeline, so nothing that is protected comes near it.
+        protected=merge_request is None and ref_is_protected(session, project, request.ref, tag=tag),
         tag_message=_tag_message(repository, request.ref) if tag else None,
+        merge_request=merge_request,
+        open_merge_requests=() if tag else open_references(session, project, request.ref),
     )
     place = ConfigPlace.of(project)
     ref_path = f"refs/{'tags' if tag else 'heads'}/{request.ref}"
@@ -132,7 +132,7 @@ def _plan(instance: Instance, session: Session, request: PipelineRequest) -> _Pl
         sha=sha,
         ref=ref,
         commit=commit,
-        predefined=_predefined(instance, project, commit, ref, place),
+        predefined=pipeline_variables(instance, session, project, commit, ref),
         config_uri=place.uri(instance.settings.external_url.partition("://")[2], project, ref_path),
         spec=None,
     )
@@ -140,6 +140,15 @@ def _plan(instance: Instance, session: Session, request: PipelineRequest) -> _Pl
         return replace(plan, status=Status.SKIPPED)
     files = RepositoryFiles(session, instance.repositories, request.identity, project, sha)
     return _compiled(plan, config_source(place, files), _context(session, repository, project, plan))
+
+
+def _merge_request(session: Session, request: PipelineRequest) -> MergeRequest | None:
+    if request.merge_request_id is None:
+        return None
+    merge_request = session.get(MergeRequest, request.merge_request_id)
+    if merge_request is None:
+        raise PipelineRefusedError("Merge request not found")
+    return merge_request
 
 
 def _compiled(plan: _Plan, source: ConfigSource | None, context: Context) -> _Plan:
@@ -173,76 +182,28 @@ def _tag_message(repository: Repository, name: str) -> str:
     return found.message if found is not None else ""
 
 
-def _predefined(
-    instance: Instance, project: Project, commit: Commit, ref: RefFacts, place: ConfigPlace
-) -> tuple[Any, ...]:
-    facts = CommitFacts(
-        sha=commit.sha,
-        message=commit.message,
-        author=f"{commit.author_name} <{commit.author_email}>",
-        timestamp=datetime.fromisoformat(commit.committed_date),
-    )
-    url = instance.settings.external_url
-    config_path = project.setting("ci_config_path") or place.path
-    return (
-        *server_variables(url),
-        *project_variables(url, project, config_path),
-        *commit_variables(facts, ref),
-    )
-
-
 def _context(session: Session, repository: Repository, project: Project, plan: _Plan) -> Context:
     request = plan.request
-    changed = None
-    if request.source is PipelineSource.PUSH and not plan.ref.tag:
-        changed = repository.changed_paths(request.before_sha, plan.sha)
-    layers = variable_layers(session, project)
-    return Context(
+    return pipeline_context(
+        session,
+        project,
+        plan.ref,
         source=request.source,
-        ref=plan.ref.ref,
-        ref_type=RefType.TAG if plan.ref.tag else RefType.BRANCH,
-        default_branch=project.default_branch,
-        protected=plan.ref.protected,
-        project_path=project.full_path,
-        predefined=(
-            *plan.predefined,
-            *plain([("CI_PIPELINE_SOURCE", request.source.value)]),
-            *user_variables(request.identity.user),
-        ),
-        pipeline=given(dict(pair) for pair in request.variables),
-        changed_paths=None if changed is None else frozenset(changed),
-        instance=layers.instance,
-        group=layers.group,
-        project=layers.project,
+        user=request.identity.user,
+        predefined=plan.predefined,
+        given_variables=request.variables,
+        changed=_changed_paths(repository, plan),
     )
 
 
-def preview_context(
-    instance: Instance, session: Session, identity: Identity, project: Project, ref: str, *, tag: bool
-) -> Context:
-    """What would surround a pipeline for the ref, for CI lint; a ref that is not there has no commit's variables."""
-    repository = Repository(instance.repositories / f"{project.id}.git")
-    commit = repository.commit(ref)
-    facts = RefFacts(ref=ref, tag=tag, before_sha=NO_OBJECT, protected=ref_is_protected(session, project, ref, tag=tag))
-    place = ConfigPlace.of(project)
-    if commit is None:
-        url = instance.settings.external_url
-        predefined = (*server_variables(url), *project_variables(url, project, place.path))
-    else:
-        predefined = _predefined(instance, project, commit, facts, place)
-    layers = variable_layers(session, project)
-    return Context(
-        source=PipelineSource.PUSH,
-        ref=ref,
-        ref_type=RefType.TAG if tag else RefType.BRANCH,
-        default_branch=project.default_branch,
-        protected=facts.protected,
-        project_path=project.full_path,
-        predefined=(*predefined, *plain([("CI_PIPELINE_SOURCE", "push")]), *user_variables(identity.user)),
-        instance=layers.instance,
-        group=layers.group,
-        project=layers.project,
-    )
+def _changed_paths(repository: Repository, plan: _Plan) -> list[str] | None:
+    """What the push changes, or the merge request since it left its target branch; None: it can't be said."""
+    if plan.ref.merge_request is not None:
+        base = plan.ref.merge_request.base_sha
+        return repository.changed_paths(base, plan.sha) if base else None
+    if plan.request.source is PipelineSource.PUSH and not plan.ref.tag:
+        return repository.changed_paths(plan.request.before_sha, plan.sha)
+    return None
 
 
 def _write(session: Session, plan: _Plan) -> Pipeline:
@@ -253,7 +214,8 @@ def _write(session: Session, plan: _Plan) -> Pipeline:
         iid=next_pipeline_iid(session, request.project_id),
         project_id=request.project_id,
         user_id=request.identity.user_id,
-        ref=plan.ref.ref,
+        merge_request_id=request.merge_request_id,
+        ref=plan.ref.merge_request.ref_path if plan.ref.merge_request else plan.ref.ref,
         tag=plan.ref.tag,
         sha=plan.sha,
         before_sha=request.before_sha,

@@ -12,6 +12,7 @@ from infra.lab.gitlab.pipelines.failure import FailureReason
 from infra.lab.gitlab.pipelines.token import PREFIX
 from infra.lab.gitlab.store.base import now
 from infra.lab.gitlab.store.job import Job
+from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.runner import Runner, RunnerType
 from pipelines.language.model import Artifacts, Cache, Image, JobSpec, Variable
 
@@ -158,7 +159,7 @@ def _git_info(handout: Handout) -> dict[str, Any]:
         "sha": pipeline.sha,
         "before_sha": pipeline.before_sha,
         "ref_type": "tag" if pipeline.tag else "branch",
-        "refspecs": refspecs(pipeline.id, pipeline.sha, pipeline.ref, tag=pipeline.tag, depth=depth),
+        "refspecs": refspecs(pipeline, depth=depth),
         "depth": depth,
         "protected": pipeline.protected,
     }
@@ -171,18 +172,20 @@ def _depth(handout: Handout) -> int:
     return int(handout.job.pipeline.project.setting("ci_default_git_depth") or 0)
 
 
-def refspecs(pipeline_id: int, sha: str, ref: str, *, tag: bool, depth: int) -> list[str]:
+def refspecs(pipeline: Pipeline, *, depth: int) -> list[str]:
     """What the runner fetches: the commit itself (the branch may have moved on or be gone), then the ref.
 
-    With a depth of 0 all branches and tags come, as in GitLab's Ci::BuildRunnerPresenter#refspecs.
+    With a depth of 0 all branches and tags come; a merge request has just its commit, as in GitLab's
+    Ci::BuildRunnerPresenter#refspecs.
     """
-    branch, label = ("*" if depth == 0 else ref), ("*" if depth == 0 else ref)
-    own = f"+{sha}:refs/pipelines/{pipeline_id}"
-    branches = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
-    tags = f"+refs/tags/{label}:refs/tags/{label}"
+    own = f"+{pipeline.sha}:refs/pipelines/{pipeline.id}"
+    ref = "*" if depth == 0 else pipeline.ref
+    branches, tags = f"+refs/heads/{ref}:refs/remotes/origin/{ref}", f"+refs/tags/{ref}:refs/tags/{ref}"
     if depth == 0:
         return [own, branches, tags]
-    return [own, tags if tag else branches]
+    if pipeline.merge_request_id is not None:
+        return [own]
+    return [own, tags if pipeline.tag else branches]
 
 
 def _variable(variable: Variable) -> dict[str, Any]:

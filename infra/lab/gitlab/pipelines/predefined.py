@@ -5,13 +5,14 @@ Left out because the lab has none of it: container registry, dependency proxy, P
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from infra.lab.gitlab.instance import REVISION, VERSION
 from infra.lab.gitlab.store.job import Job
+from infra.lab.gitlab.store.merge_request import MergeRequest
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.runner import Runner, RunnerManager
 from infra.lab.gitlab.store.user import User
@@ -19,6 +20,7 @@ from pipelines.language.model import Variable
 from pipelines.language.slug import slug
 
 _MESSAGE_LIMIT_BYTES = 100_000
+_DESCRIPTION_LIMIT = 2700
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,10 @@ class RefFacts:
     before_sha: str
     protected: bool
     tag_message: str | None = None
+    merge_request: MergeRequest | None = None
+    """The one that the pipeline is for; `ref` is its source branch."""
+    open_merge_requests: tuple[str, ...] = ()
+    """Those of the branch, `group/project!1`."""
 
 
 def plain(values: Iterable[tuple[str, str]]) -> tuple[Variable, ...]:
@@ -135,9 +141,55 @@ def commit_variables(commit: CommitFacts, ref: RefFacts) -> tuple[Variable, ...]
     ]
     if ref.tag:
         values += [("CI_COMMIT_TAG", ref.ref), ("CI_COMMIT_TAG_MESSAGE", ref.tag_message or "")]
-    else:
+    elif ref.merge_request is None:
         values.append(("CI_COMMIT_BRANCH", ref.ref))
+    if ref.open_merge_requests:
+        values.append(("CI_OPEN_MERGE_REQUESTS", ",".join(ref.open_merge_requests)))
     return plain(values)
+
+
+def merge_request_variables(
+    external_url: str, merge_request: MergeRequest, guarded: Mapping[str, bool]
+) -> tuple[Variable, ...]:
+    """About the merge request that the pipeline is for. `guarded` says which of its branches are protected.
+
+    CI_MERGE_REQUEST_SOURCE_BRANCH_SHA and …_TARGET_BRANCH_SHA are empty, as in GitLab: only pipelines of merged
+    results, a paid feature, have them.
+    """
+    project = merge_request.project
+    url = f"{external_url}/{project.full_path}"
+    text = (merge_request.description or "")[:_DESCRIPTION_LIMIT]
+    values = [
+        ("CI_MERGE_REQUEST_ID", str(merge_request.id)),
+        ("CI_MERGE_REQUEST_IID", str(merge_request.iid)),
+        ("CI_MERGE_REQUEST_REF_PATH", merge_request.ref_path),
+        ("CI_MERGE_REQUEST_PROJECT_ID", str(project.id)),
+        ("CI_MERGE_REQUEST_PROJECT_PATH", project.full_path),
+        ("CI_MERGE_REQUEST_PROJECT_URL", url),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", merge_request.target_branch),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED", _word(guarded[merge_request.target_branch])),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", ""),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", str(project.id)),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", project.full_path),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_URL", url),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", merge_request.source_branch),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED", _word(guarded[merge_request.source_branch])),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", ""),
+        ("CI_MERGE_REQUEST_TITLE", merge_request.title),
+        ("CI_MERGE_REQUEST_DESCRIPTION", text),
+        ("CI_MERGE_REQUEST_DESCRIPTION_IS_TRUNCATED", _word(text != (merge_request.description or ""))),
+        ("CI_MERGE_REQUEST_DRAFT", _word(merge_request.draft)),
+        ("CI_MERGE_REQUEST_SQUASH_ON_MERGE", _word(merge_request.squash)),
+        ("CI_MERGE_REQUEST_EVENT_TYPE", "detached"),
+        ("CI_MERGE_REQUEST_DIFF_BASE_SHA", merge_request.base_sha or ""),
+    ]
+    if merge_request.labels:
+        values.append(("CI_MERGE_REQUEST_LABELS", ",".join(merge_request.labels)))
+    return plain(values)
+
+
+def _word(truth: bool) -> str:
+    return "true" if truth else "false"
 
 
 def user_variables(user: User | None) -> tuple[Variable, ...]:

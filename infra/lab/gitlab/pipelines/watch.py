@@ -1,4 +1,4 @@
-"""The clock's work: delayed jobs, runners that fell silent, jobs that nobody may take, files whose time is over."""
+"""The clock's work: delayed jobs, merges that wait, lost runners, jobs that nobody may take, files to remove."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.pipelines.artifact import expire
+from infra.lab.gitlab.pipelines.auto_merge import merge_ready
 from infra.lab.gitlab.pipelines.completion import finish
 from infra.lab.gitlab.pipelines.failure import FailureReason
 from infra.lab.gitlab.pipelines.service import CiService
@@ -59,6 +60,7 @@ class Watch:
         while not self._stopped.wait(TICK_SECONDS):
             ticks += 1
             self._safely(self.start_delayed)
+            self._safely(self.merge)
             if ticks % _EVERY_CHECK == 0:
                 self._safely(self.check)
             if ticks % _EVERY_SWEEP == 0:
@@ -76,6 +78,10 @@ class Watch:
         due = (Job.status == Status.SCHEDULED) & (Job.scheduled_at <= now())
         for job_id in self._ids(due):
             self._change(job_id, due, _start)
+
+    def merge(self) -> None:
+        """Merges the merge requests that waited for a pipeline which has succeeded."""
+        merge_ready(self._instance)
 
     def check(self) -> None:
         """Ends or returns jobs that cannot go on."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Dialect, String, TypeDecorator, create_engine, event
+from sqlalchemy import JSON, Connection, Dialect, String, TypeDecorator, create_engine, event, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 BUSY_TIMEOUT = 15_000
@@ -86,6 +86,7 @@ class Store:
 
         with self._turn, self._writer.begin() as connection:
             Base.metadata.create_all(connection)
+            _add_new_columns(connection)
         self.file.chmod(0o600)
 
     @contextmanager
@@ -103,6 +104,20 @@ class Store:
     def close(self) -> None:
         """Close the pooled connections."""
         self._engine.dispose()
+
+
+def _add_new_columns(connection: Connection) -> None:
+    """Give tables of an older version the columns that came since, which may all be empty, and their indexes."""
+    known = inspect(connection)
+    for table in Base.metadata.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        new = [column for column in table.columns if column.name not in there]
+        for column in new:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
+        for index in table.indexes:
+            if not set(new).isdisjoint(index.columns):
+                index.create(connection)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

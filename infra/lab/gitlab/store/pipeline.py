@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from infra.lab.gitlab.store.base import Base, Identified, now
+from infra.lab.gitlab.store.merge_request import MergeRequest
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.user import User
 from pipelines.language.model import Status
@@ -26,12 +27,15 @@ class Pipeline(Identified, Base):
         Index("pipeline_project_ref", "project_id", "ref"),
         Index("pipeline_status", "status"),
         Index("pipeline_push", "push_id", unique=True),
+        Index("pipeline_merge_request", "merge_request_id"),
         {"sqlite_autoincrement": True},
     )
 
     iid: Mapped[int]
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    merge_request_id: Mapped[int | None] = mapped_column(ForeignKey("merge_request.id", ondelete="SET NULL"))
+    """The merge request that it is a pipeline of; `ref` is then the merge request's."""
     ref: Mapped[str]
     tag: Mapped[bool] = mapped_column(default=False)
     sha: Mapped[str]
@@ -62,6 +66,12 @@ class Pipeline(Identified, Base):
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
     user: Mapped[User | None] = relationship(lazy="joined")
+    merge_request: Mapped[MergeRequest | None] = relationship(lazy="joined")
+
+    @property
+    def source_ref(self) -> str:
+        """The branch or tag that it runs for: a merge request's source branch."""
+        return self.merge_request.source_branch if self.merge_request is not None else self.ref
 
     @property
     def finished(self) -> bool:

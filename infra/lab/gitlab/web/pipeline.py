@@ -59,7 +59,7 @@ def find_job(visit: Visit, session: Session) -> Job:
 
 def may_act(visit: Visit, pipeline: Pipeline) -> bool:
     """Whether the visitor may start and stop jobs of the pipeline."""
-    return may_run(visit.session, visit.identity, visit.project, pipeline.ref, tag=pipeline.tag)
+    return may_run(visit.session, visit.identity, visit.project, pipeline.source_ref, tag=pipeline.tag)
 
 
 def show_list(visit: Visit) -> Response:

@@ -13,10 +13,10 @@ from infra.lab.gitlab.access import sees_project
 from infra.lab.gitlab.api.error import ApiError, not_found
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.project import find_project
-from infra.lab.gitlab.web import job, login, pipeline, project
+from infra.lab.gitlab.web import job, login, merge_request, pipeline, project
 from infra.lab.gitlab.web.visit import HEADERS, HERE, Page, Visit
 
-MODULES: tuple[ModuleType, ...] = (project, pipeline, job)
+MODULES: tuple[ModuleType, ...] = (project, pipeline, job, merge_request)
 """Modules with PAGES of a project."""
 
 STATIC = {"style.css": "text/css", "job.css": "text/css"}

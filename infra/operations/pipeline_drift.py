@@ -1,0 +1,112 @@
+"""Compares every service's pipeline with the catalogue, the templates, the release and the server. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+from gitlab.exceptions import GitlabError
+
+from infra.clients.gitlab import GitLab, explain
+from infra.core.naming import pipeline_place, service_stack
+from infra.core.progress import Progress
+from infra.core.settings import Settings
+from infra.operations.published import GitLabReleases, Releases
+from infra.operations.release import Held, wrong_with
+from infra.operations.status import gitlab_client
+from infra.programs.checkpoint import Checkpoints
+from infra.programs.released import released
+from infra.provider.gitlab.project import PROJECT
+from pipelines.catalogue import Catalogue, Service
+from pipelines.drift import Observed, ServiceDrift, judge
+from pipelines.source import Source
+
+READERS = 16
+"""Projects read side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What the servers and the state say: `applied` and `actual` are each project's `ci_config_path`, by service."""
+
+    releases: Releases
+    recorded: Mapping[str, Mapping[str, str]]
+    applied: Mapping[str, str]
+    actual: Mapping[str, str]
+
+
+def pipeline_drift(settings: Settings, catalogue: Catalogue, progress: Progress) -> list[ServiceDrift]:
+    """The state of every service's pipeline, in the order of the catalogue.
+
+    Raises ServerError where a server can't be asked: no answer is no proof.
+    """
+    progress.start("pipelines", "reading projects and releases")
+    gitlab = gitlab_client(settings)
+    checkpoints = Checkpoints(settings.data("pulumi"))
+    server = Server(
+        releases=GitLabReleases(gitlab),
+        recorded=released(checkpoints),
+        applied=_applied(checkpoints, catalogue),
+        actual=_actual(gitlab, catalogue),
+    )
+    found = compare(Source.of(settings, catalogue), server)
+    drifted = sum(item.drifted for item in found)
+    progress.done("pipelines", f"{drifted} of {len(found)} drifted" if drifted else "as declared")
+    return found
+
+
+def compare(source: Source, server: Server) -> list[ServiceDrift]:
+    """The state of every service's pipeline out of what the server says."""
+
+    expected = cache(source.files)
+
+    @cache
+    def held(version: str) -> Held:
+        return wrong_with(server.releases, version, server.recorded.get(version), expected(version))
+
+    return [
+        judge(_observed(server, service, held(service.pipeline), expected(service.pipeline)))
+        for service in source.catalogue
+    ]
+
+
+def _observed(server: Server, service: Service, held: Held, expected: Mapping[str, str]) -> Observed:
+    name = f"{service.name}.yml"
+    # What is wrong with another service's file in the same release is told there.
+    altered = [f"{path} {reason}" for path, reason in held.wrong.items() if path == name or not path.endswith(".yml")]
+    if not altered and name not in held.files:
+        altered = [f"{service.pipeline} has no {name}"]
+    return Observed(
+        service=service.name,
+        pipeline=service.pipeline,
+        released=held.files.get(name),
+        expected=expected[name],
+        altered=altered,
+        pinned=pipeline_place(service.name, service.pipeline),
+        applied=server.applied.get(service.name),
+        actual=server.actual.get(service.name),
+        hold=service.hold.reason if service.hold else None,
+    )
+
+
+def _applied(checkpoints: Checkpoints, catalogue: Catalogue) -> dict[str, str]:
+    return {
+        service.name: str(recorded.inputs["ci_config_path"])
+        for service in catalogue
+        for recorded in checkpoints.resources(service_stack(service.name))
+        if recorded.type == PROJECT.type_name and recorded.inputs.get("ci_config_path")
+    }
+
+
+def _actual(gitlab: GitLab, catalogue: Catalogue) -> dict[str, str]:
+    def of(service: Service) -> tuple[str, str | None]:
+        try:
+            project = gitlab.find_project(service.project)
+        except GitlabError as error:
+            raise explain(error, service.project) from error
+        return service.name, None if project is None else str(project.ci_config_path or "")
+
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="drift") as pool:
+        return {name: path for name, path in pool.map(of, catalogue) if path is not None}
