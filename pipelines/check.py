@@ -76,8 +76,8 @@ def prove_services(
     services: Collection[Service], context: Context, manner: Manner, templates: Templates | None = None
 ) -> list[Finding]:
     """What the rules find in the services' pipelines; one that was proven from the same inputs is not even rendered."""
-    templates = templates or default_templates()
-    inputs = {service.name: f"{templates.digest()}\n{pipeline_inputs(service, context)}" for service in services}
+    digest = (templates or default_templates()).digest()
+    inputs = {service.name: f"{digest}\n{pipeline_inputs(service, context)}" for service in services}
     unproven = [service for service in services if not manner.ledger.knows(inputs[service.name])]
     findings = prove(catalogue_tasks(unproven, context, templates), manner)
     faulty = {finding.file for finding in findings}
