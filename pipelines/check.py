@@ -149,8 +149,8 @@ def _all_results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -
     bare = Manner(standard=manner.standard, follow=manner.follow)
     size = -(-len(tasks) // (manner.processes * 4))
     parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
-    # Processes are forked from a clean server, since this one may have threads.
-    with ProcessPoolExecutor(manner.processes, mp_context=get_context("forkserver")) as pool:
+    # Processes are started anew, since this one may have threads.
+    with ProcessPoolExecutor(manner.processes, mp_context=get_context("spawn")) as pool:
         found = pool.map(_part, parts, [bare] * len(parts), [names] * len(parts))
         return [result for part in found for result in part]
 
