@@ -19,12 +19,13 @@ from infra.core.finding import Finding
 from pipelines.catalogue import Service
 from pipelines.ledger import Ledger, NoLedger
 from pipelines.render import Context, pipeline_inputs, render_pipeline
+from pipelines.repository import Beside, NoFiles
 from pipelines.rules import document
 from pipelines.rules.registry import RULES, SHELL_RULES
 from pipelines.rules.rule import Rule
 from pipelines.rules.text import text_of
 from pipelines.shell.problem import clean
-from pipelines.subject import Beside, Expectation, NoFiles, Subject
+from pipelines.subject import Expectation, Subject
 from pipelines.template import Templates, default_templates
 
 SIDE_BY_SIDE: Final = 40
