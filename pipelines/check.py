@@ -19,12 +19,13 @@ from infra.core.finding import Finding
 from pipelines.catalogue import Service
 from pipelines.ledger import Ledger, NoLedger
 from pipelines.render import Context, pipeline_inputs, render_pipeline
+from pipelines.repository import Beside, NoFiles
 from pipelines.rules import document
 from pipelines.rules.registry import RULES, SHELL_RULES
 from pipelines.rules.rule import Rule
 from pipelines.rules.text import text_of
 from pipelines.shell.problem import clean
-from pipelines.subject import Beside, Expectation, NoFiles, Subject
+from pipelines.subject import Expectation, Subject
 from pipelines.template import Templates, default_templates
 
 SIDE_BY_SIDE: Final = 40
@@ -149,8 +150,8 @@ def _all_results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -
     bare = Manner(standard=manner.standard, follow=manner.follow)
     size = -(-len(tasks) // (manner.processes * 4))
     parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
-    # Processes are forked from a clean server, since this one may have threads.
-    with ProcessPoolExecutor(manner.processes, mp_context=get_context("forkserver")) as pool:
+    # Processes are started anew, since this one may have threads.
+    with ProcessPoolExecutor(manner.processes, mp_context=get_context("spawn")) as pool:
         found = pool.map(_part, parts, [bare] * len(parts), [names] * len(parts))
         return [result for part in found for result in part]
 

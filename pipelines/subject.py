@@ -6,11 +6,9 @@ can't be read is empty, and `problems` says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from pipelines.context import Occasion, occasion_context
@@ -21,16 +19,14 @@ from pipelines.language.document import TOO_BIG, Document, Place, read
 from pipelines.language.error import ConfigError
 from pipelines.language.extends import extend
 from pipelines.language.include import Included, expand_includes
-from pipelines.language.model import ConfigSource, IncludeRef, Missing, MissingFileError, PipelineSpec
+from pipelines.language.model import ConfigSource, PipelineSpec
 from pipelines.language.reference import resolve
+from pipelines.repository import Beside, NoFiles
 
 NOT_JOBS: Final = frozenset(
     {"after_script", "before_script", "cache", "default", "image", "include", "services", "spec", "stages"}
     | {"variables", "workflow"}
 )
-FILE_LIMIT: Final = 10_000
-"""Files of a foreign repository that `rules:exists` and wildcards are looked up in."""
-
 Path_ = tuple[str | int, ...]
 
 
@@ -49,43 +45,6 @@ class ScriptLine:
 
     text: str
     location: Location
-
-
-class NoFiles:
-    """A file that stands alone."""
-
-    def fetch(self, ref: IncludeRef) -> str:
-        """No file is there."""
-        raise MissingFileError(Missing.PROJECT if ref.project else Missing.FILE)
-
-    def paths(self, project: str | None, ref: str | None) -> Collection[str]:  # noqa: ARG002 - the protocol's
-        """No path is there."""
-        return ()
-
-
-class Beside:
-    """The files of the repository that a file is in: the nearest folder above it with `.git`, or its own."""
-
-    def __init__(self, file: Path) -> None:
-        folder = file.resolve().parent
-        self.root = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
-
-    def fetch(self, ref: IncludeRef) -> str:
-        """The text of a file below the root."""
-        path = (self.root / ref.path).resolve()
-        if ref.project or not path.is_relative_to(self.root):
-            raise MissingFileError(Missing.PROJECT if ref.project else Missing.FILE)
-        try:
-            return path.read_text(encoding="utf-8", errors="replace")
-        except (OSError, ValueError) as error:
-            raise MissingFileError(Missing.FILE) from error
-
-    def paths(self, project: str | None, ref: str | None) -> Collection[str]:
-        """Paths of the files below the root, up to a limit."""
-        if project or ref:
-            raise MissingFileError(Missing.PROJECT)
-        found = (one for one in self.root.rglob("*") if ".git" not in one.parts and one.is_file())
-        return [str(one.relative_to(self.root)) for one in islice(found, FILE_LIMIT)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ import pytest
 
 from infra.core.finding import Finding
 from infra.core.settings import ROOT
+from pipelines.repository import Beside
 from pipelines.rules.registry import ALL_RULES
-from pipelines.subject import Beside, Subject
+from pipelines.subject import Subject
 
 CASES = Path(__file__).parent / "cases"
 GOLDEN = ROOT / "tests" / "golden" / "pipelines"
