@@ -47,10 +47,11 @@ def record(score: Score) -> None:
     _SCORES.append(score)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Note whose case a test is, for the table."""
-    for mark in item.iter_markers("oracle"):
-        item.user_properties.append(("oracle", mark.args[0]))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note whose case a test is, for the table; also of tests in other folders."""
+    for item in items:
+        for mark in item.iter_markers("oracle"):
+            item.user_properties.append(("oracle", mark.args[0]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
