@@ -7,14 +7,15 @@ from typing import Any
 
 from infra.lab.gitlab.access import Role, project_role
 from infra.lab.gitlab.api.commit import show_commit
-from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_found
+from infra.lab.gitlab.api.error import message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import string
+from infra.lab.gitlab.api.ref_move import delete_ref, refusals_answered
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post
-from infra.lab.gitlab.commit import NotAllowedError, RefusedError, begin_repository, check_move, move_ref
+from infra.lab.gitlab.commit import begin_repository, check_move, move_ref
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.git_object import Ref, valid_ref_name
-from infra.lab.gitlab.push import BRANCH, NO_DEFAULT_DELETE, RefChange, allows
+from infra.lab.gitlab.push import BRANCH, RefChange, allows
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.project import Project
 from infra.lab.gitlab.store.protection import Action, RefKind, protections_of
@@ -99,13 +100,9 @@ def _create(request: Request) -> Answer:
     if sha is None:
         raise message(400, f"Invalid reference name: {given['ref']}")
     ref = BRANCH + name
-    try:
+    with refusals_answered():
         check_move(request.instance, request.identity, project, ref, NO_OBJECT, sha)
         move_ref(request.instance, request.identity, project, RefChange(ref=ref, before=NO_OBJECT, after=sha))
-    except NotAllowedError as error:
-        raise forbidden(str(error)) from error
-    except RefusedError as error:
-        raise message(400, str(error)) from error
     return _shown_again(request, project, name)
 
 
@@ -123,14 +120,7 @@ def _delete(request: Request) -> Answer:
     with request.instance.store.read() as session:
         project = request.project(Role.DEVELOPER, session=session)
     ref = _branch(request, request.instance.repository(project.id))
-    change = RefChange(ref=BRANCH + ref.name, before=ref.sha, after=NO_OBJECT)
-    try:
-        check_move(request.instance, request.identity, project, change.ref, change.before, change.after)
-        move_ref(request.instance, request.identity, project, change)
-    except NotAllowedError as error:
-        raise bad_request(str(error)) if str(error) == NO_DEFAULT_DELETE else forbidden(str(error)) from error
-    except RefusedError as error:
-        raise message(400, str(error)) from error
+    delete_ref(request, project, BRANCH + ref.name, ref.sha)
     return None
 
 

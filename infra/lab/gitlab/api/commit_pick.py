@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from infra.lab.gitlab.access import Role
 from infra.lab.gitlab.api.commit import show_commit
-from infra.lab.gitlab.api.error import ApiError, forbidden, message, not_found
+from infra.lab.gitlab.api.error import ApiError, not_found
 from infra.lab.gitlab.api.merge_request_entity import show_merge_request_basic
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import boolean, string
+from infra.lab.gitlab.api.ref_move import refusals_answered
 from infra.lab.gitlab.api.route import Answer, Request, Transaction, get, post
-from infra.lab.gitlab.commit import NotAllowedError, RefusedError, check_move, move_ref, signature_of
+from infra.lab.gitlab.commit import check_move, move_ref, signature_of
 from infra.lab.gitlab.git_merge import ConflictError, picked, reverted, tree_of
 from infra.lab.gitlab.git_object import Commit, Signature
 from infra.lab.gitlab.push import BRANCH, RefChange
@@ -41,21 +42,18 @@ def _handler(work: Work, verb: str) -> Callable[[Request], Answer]:
         branch = repository.branch(request.params["branch"])
         if commit is None or branch is None:
             raise not_found("Commit" if commit is None else "Branch")
-        try:
+        with refusals_answered():
             check_move(request.instance, request.identity, project, BRANCH + branch.name, branch.sha, "f" * 40)
-            made = work(request, repository, commit, branch.sha, signature_of(request.identity))
+            try:
+                made = work(request, repository, commit, branch.sha, signature_of(request.identity))
+            except ConflictError as error:
+                raise _impossible(verb, "conflict") from error
             if tree_of(repository, made) == tree_of(repository, branch.sha):
                 raise _impossible(verb, "empty")
             if request.params.get("dry_run"):
                 return {"dry_run": "success"}
             change = RefChange(ref=BRANCH + branch.name, before=branch.sha, after=made)
             move_ref(request.instance, request.identity, project, change)
-        except NotAllowedError as error:
-            raise forbidden(str(error)) from error
-        except ConflictError as error:
-            raise _impossible(verb, "conflict") from error
-        except RefusedError as error:
-            raise message(400, str(error)) from error
         result = repository.commit(made)
         return show_commit(request.instance, project, result) if result else None
 

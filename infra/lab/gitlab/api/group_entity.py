@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from infra.lab.gitlab import access
 from infra.lab.gitlab.api.avatar import Owner, avatar_url
-from infra.lab.gitlab.api.project_entity import show_project
+from infra.lab.gitlab.api.project_entity import show_project, show_shares
 from infra.lab.gitlab.api.route import Request
 from infra.lab.gitlab.store.base import stamp
 from infra.lab.gitlab.store.member import Share
@@ -75,7 +74,9 @@ def show_detail(request: Request, group: Namespace, *, projects: bool = True) ->
     settings = {**DETAIL_DEFAULTS, **group.settings}
     shown = {
         **show_group(request, group),
-        "shared_with_groups": _shares(request.session, group),
+        "shared_with_groups": [
+            {**share, "member_role_id": None} for share in show_shares(request.session, Share.group_id == group.id)
+        ],
         **{name: settings[name] for name in DETAIL_DEFAULTS},
     }
     if projects:
@@ -86,17 +87,3 @@ def show_detail(request: Request, group: Namespace, *, projects: bool = True) ->
         shown["projects"] = [show_project(request, each) for each in own]
         shown["shared_projects"] = [show_project(request, each) for each in given]
     return shown
-
-
-def _shares(session: Session, group: Namespace) -> list[dict[str, Any]]:
-    return [
-        {
-            "group_id": share.shared_with_id,
-            "group_name": share.shared_with.name,
-            "group_full_path": share.shared_with.full_path,
-            "group_access_level": share.access_level,
-            "expires_at": share.expires_at,
-            "member_role_id": None,
-        }
-        for share in session.scalars(select(Share).where(Share.group_id == group.id))
-    ]

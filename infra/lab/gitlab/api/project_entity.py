@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Role, memberships, project_role, role_in_group
 from infra.lab.gitlab.api.avatar import Owner, avatar_url
 from infra.lab.gitlab.api.namespace import show_namespace
+from infra.lab.gitlab.api.project_field import SWITCHES
 from infra.lab.gitlab.api.route import Request
 from infra.lab.gitlab.api.user import basic
 from infra.lab.gitlab.instance import Instance
@@ -22,14 +23,6 @@ from infra.lab.gitlab.store.user import User
 
 _HIDDEN = ("packages_enabled", "ci_job_token_scope_enabled", "topics", "ci_config_path")
 _MAINTAINER_ONLY = ("ci_config_path", "public_jobs")
-_SWITCHES = {
-    "issues_enabled": "issues_access_level",
-    "merge_requests_enabled": "merge_requests_access_level",
-    "wiki_enabled": "wiki_access_level",
-    "jobs_enabled": "builds_access_level",
-    "snippets_enabled": "snippets_access_level",
-    "container_registry_enabled": "container_registry_access_level",
-}
 
 
 def show_identity(project: Project) -> dict[str, Any]:
@@ -88,7 +81,7 @@ def show_project(
         "empty_repo": has_branches is None,
         "archived": project.archived,
         **({"owner": basic(instance, creator)} if creator else {}),
-        **{name: project.setting(level) != "disabled" for name, level in _SWITCHES.items()},
+        **{name: project.setting(level) != "disabled" for name, level in SWITCHES.items()},
         **{name: project.setting(name) for name in SETTING_DEFAULTS if name not in _HIDDEN},
         "emails_disabled": not project.setting("emails_enabled"),
         "can_create_merge_request_in": role >= Role.DEVELOPER,
@@ -102,7 +95,7 @@ def show_project(
         "updated_at": stamp(project.updated_at),
         "ci_job_token_scope_enabled": project.setting("ci_job_token_scope_enabled"),
         "ci_config_path": project.setting("ci_config_path") or "",
-        "shared_with_groups": _shares(session, project),
+        "shared_with_groups": show_shares(session, Share.project_id == project.id),
     }
     if role < Role.DEVELOPER:
         for name in _MAINTAINER_ONLY:
@@ -119,7 +112,8 @@ _LINKS = {
 }
 
 
-def _shares(session: Session, project: Project) -> list[dict[str, Any]]:
+def show_shares(session: Session, condition: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """The groups that a project or group is shared with."""
     return [
         {
             "group_id": share.shared_with_id,
@@ -128,7 +122,7 @@ def _shares(session: Session, project: Project) -> list[dict[str, Any]]:
             "group_access_level": share.access_level,
             "expires_at": share.expires_at,
         }
-        for share in session.scalars(select(Share).where(Share.project_id == project.id))
+        for share in session.scalars(select(Share).where(condition))
     ]
 
 

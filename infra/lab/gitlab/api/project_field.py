@@ -75,7 +75,7 @@ _CHOICES = {
     "resource_group_default_process_mode": ("unordered", "oldest_first", "newest_first", "newest_ready_first"),
     "squash_option": ("never", "always", "default_on", "default_off"),
 }
-_SWITCHES = {
+SWITCHES = {
     "issues_enabled": "issues_access_level",
     "merge_requests_enabled": "merge_requests_access_level",
     "wiki_enabled": "wiki_access_level",
@@ -86,7 +86,7 @@ _SWITCHES = {
 """Older true-or-false names of access levels."""
 
 PARAMETERS: tuple[Parameter, ...] = (
-    *(boolean(name) for name in (*_BOOLEANS, *_SWITCHES, "emails_disabled", "public_builds")),
+    *(boolean(name) for name in (*_BOOLEANS, *SWITCHES, "emails_disabled", "public_builds")),
     *(integer(name) for name in _INTEGERS),
     *(string(name) for name in _STRINGS),
     *(string(name, values=values) for name, values in _CHOICES.items()),
@@ -108,8 +108,8 @@ def changed_settings(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in _STORED or (value is None and name not in _NULLABLE):
             continue
-        if name in _SWITCHES:
-            changed[_SWITCHES[name]] = "enabled" if value else "disabled"
+        if name in SWITCHES:
+            changed[SWITCHES[name]] = "enabled" if value else "disabled"
         elif name == "emails_disabled":
             changed["emails_enabled"] = not value
         elif name == "public_builds":

@@ -7,11 +7,12 @@ from typing import Any
 
 from infra.lab.gitlab.access import Role
 from infra.lab.gitlab.api.commit import show_commit
-from infra.lab.gitlab.api.error import forbidden, message, not_found
+from infra.lab.gitlab.api.error import message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import string
+from infra.lab.gitlab.api.ref_move import delete_ref, refusals_answered
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post
-from infra.lab.gitlab.commit import NotAllowedError, RefusedError, check_move, move_ref, signature_of
+from infra.lab.gitlab.commit import check_move, move_ref, signature_of
 from infra.lab.gitlab.git import NO_OBJECT
 from infra.lab.gitlab.git_object import Commit, Ref, valid_ref_name
 from infra.lab.gitlab.push import TAG, RefChange
@@ -90,30 +91,19 @@ def create_tag(request: Request, project: Project, name: str, revision: str, tex
     if sha is None:
         raise message(400, f"Target {revision} is invalid")
     ref = TAG + name
-    try:
+    with refusals_answered():
         check_move(request.instance, request.identity, project, ref, NO_OBJECT, sha)
         target = sha
         if text:
             target = repository.write_tag(name, sha, text, signature_of(request.identity), int(time.time()))
         move_ref(request.instance, request.identity, project, RefChange(ref=ref, before=NO_OBJECT, after=target))
-    except NotAllowedError as error:
-        raise forbidden(str(error)) from error
-    except RefusedError as error:
-        raise message(400, str(error)) from error
 
 
 def _delete(request: Request) -> Answer:
     with request.instance.store.read() as session:
         project = request.project(Role.DEVELOPER, session=session)
     ref = _tag(request, request.instance.repository(project.id))
-    change = RefChange(ref=TAG + ref.name, before=ref.target, after=NO_OBJECT)
-    try:
-        check_move(request.instance, request.identity, project, change.ref, change.before, change.after)
-        move_ref(request.instance, request.identity, project, change)
-    except NotAllowedError as error:
-        raise forbidden(str(error)) from error
-    except RefusedError as error:
-        raise message(400, str(error)) from error
+    delete_ref(request, project, TAG + ref.name, ref.target)
     return None
 
 
