@@ -26,7 +26,6 @@ from infra.programs.plan import Drift, Plan
 from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
 from infra.toolchain.toolchain import InstalledTool
-from pipelines.check import check_pipelines
 from pipelines.source import Source
 
 MADE = (
@@ -161,6 +160,9 @@ class Bringing(Work):
         check_pins(self.settings, self.catalogue, releases)
         files = next(stack.inputs.pipeline_files for stack in stacks if stack.layer is Layer.PLATFORM)
         if is_new(self.settings, self.catalogue.release, files):
+            # As in `Releasing.run`: an `up` that publishes nothing loads no rules.
+            from pipelines.check import check_pipelines
+
             source = Source.of(self.settings, self.catalogue)
             decide(source, releases(), check_pipelines, file=self.settings.release_file)
 

@@ -22,7 +22,6 @@ from infra.programs.plan import Plan
 from infra.programs.released import released
 from infra.provider.gitlab.tree import blob_ids
 from pipelines.catalogue import Catalogue
-from pipelines.check import check_pipelines
 from pipelines.release import (
     Effect,
     FileChange,
@@ -200,6 +199,9 @@ class Releasing:
 
         Raises what `decide` raises, and StackError where the platform can't be brought about.
         """
+        # The rules, with GitLab's schema and a grammar of bash, are loaded by who proves, not by every command.
+        from pipelines.check import check_pipelines
+
         settings, file = self._work.settings, self._work.settings.release_file
         named_version(self._work.catalogue, version, str(file))
         with only_run(settings):

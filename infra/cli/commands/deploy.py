@@ -7,7 +7,7 @@ import os
 import click
 
 from infra.cli.app import App, pass_app
-from infra.cli.commands.pipelines import SERVICE
+from infra.cli.service_name import SERVICE
 from infra.core.error import BadInputError
 from infra.operations.deploy import deploy as run_deploy
 from infra.operations.deploy import go_back

@@ -13,8 +13,8 @@ import click
 from rich.markup import escape
 
 from infra.cli.app import App, pass_app
-from infra.cli.commands.pipelines import SERVICE
-from infra.cli.pipeline_view import show_findings
+from infra.cli.finding_view import show_findings
+from infra.cli.service_name import SERVICE
 from infra.core.document import parse, read_text
 from infra.core.error import BadInputError, ExitCode, FindingsError
 from infra.core.finding import Severity as FindingSeverity

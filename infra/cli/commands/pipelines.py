@@ -12,14 +12,16 @@ from click.shell_completion import CompletionItem
 from infra.cli.app import App, json_option, pass_app
 from infra.cli.commands.catalogue import schema
 from infra.cli.commands.rollout import drift, release, rollout
-from infra.cli.pipeline_view import show_changes, show_explanation, show_findings
+from infra.cli.finding_view import show_findings
+from infra.cli.pipeline_view import show_changes, show_explanation
+from infra.cli.service_name import SERVICE
 from infra.clients.gitlab import GitLab
 from infra.core.document import nearest
 from infra.core.error import BadInputError, ExitCode
 from infra.core.finding import Severity
 from infra.operations.pipeline_run import PipelineRun, follow, start
 from infra.operations.status import gitlab_client
-from pipelines.catalogue import CATALOG, Service
+from pipelines.catalogue import Service
 from pipelines.check import Manner, check_files, prove_services
 from pipelines.context import Occasion
 from pipelines.difference import differences
@@ -29,16 +31,6 @@ from pipelines.ledger import Ledger
 from pipelines.render import Context, render_pipeline, render_release
 from pipelines.rendition import rendered_at
 from pipelines.subject import Subject
-
-
-class ServiceName(click.types.StringParamType):
-    """The name of a service of the catalogue, completed from its files."""
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
-        """The services whose names begin so."""
-        return [
-            CompletionItem(path.stem) for path in sorted(CATALOG.glob("*.yaml")) if path.stem.startswith(incomplete)
-        ]
 
 
 class OccasionName(click.ParamType[Occasion]):
@@ -59,7 +51,6 @@ class OccasionName(click.ParamType[Occasion]):
         return [CompletionItem(str(name)) for name in (*Occasion, *self.short) if name.startswith(incomplete)]
 
 
-SERVICE = ServiceName()
 OCCASION = OccasionName()
 PROCESSES = os.cpu_count() or 1
 
