@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from infra.clients.nexus import NexusClient, UnauthorizedError
 from infra.core.error import ServerError
 from infra.core.progress import Silent
 from infra.core.secret import SecretValue
+from tests.loopback import serving
 
 REST = "/service/rest/v1"
 
@@ -84,12 +84,8 @@ def seen() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def url(seen: list[tuple[str, str]]) -> Iterator[str]:
     handler = type("Handler", (Nexus,), {"seen": seen})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(handler) as address:
+        yield address
 
 
 @pytest.fixture

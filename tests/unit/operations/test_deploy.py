@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from infra.core.settings import PROFILES, Profile, Settings
 from infra.operations.deploy import DeployResult, deploy, go_back
 from pipelines.artifact import artifact_path
 from pipelines.catalogue import Service, load_catalogue
+from tests.loopback import serving
 from tests.trial import free_ports
 
 CATALOGUE = load_catalogue()
@@ -74,9 +75,8 @@ class Shelf:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.closing = ExitStack()
+        self.port = int(self.closing.enter_context(serving(Handler)).rpartition(":")[2])
 
     def put(self, service: Service, version: str, mode: str = "well", checksum: str | None = None) -> None:
         """Publish a version of `service` that behaves as `mode` says."""
@@ -142,8 +142,7 @@ class Lab:
     def stop(self) -> None:
         self.supervisor.terminate()
         self.supervisor.wait(timeout=20)
-        self.shelf.server.shutdown()
-        self.shelf.server.server_close()
+        self.shelf.closing.close()
 
 
 @pytest.fixture(scope="module")

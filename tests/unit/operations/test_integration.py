@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from infra.core.error import BadInputError, FindingsError
 from infra.operations.integration import Check, read_checks, run_checks, watch_health
+from tests.loopback import serving
 
 
 class Asked:
@@ -41,17 +42,15 @@ class Asked:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.closing = ExitStack()
+        self.url = self.closing.enter_context(serving(Handler))
 
 
 @pytest.fixture
 def asked() -> Iterator[Asked]:
     asked = Asked()
     yield asked
-    asked.server.shutdown()
-    asked.server.server_close()
+    asked.closing.close()
 
 
 def check(**changes: Any) -> Check:

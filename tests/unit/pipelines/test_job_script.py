@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from pipelines.catalogue import load_catalogue
 from pipelines.render import Context, render_pipeline
 from pipelines.rules.text import text_of
 from pipelines.subject import Subject
+from tests.loopback import serving
 
 CATALOGUE = load_catalogue()
 CONTEXT = Context.of(CATALOGUE, load_settings({}))
@@ -67,9 +68,8 @@ class Nexus:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.closing = ExitStack()
+        self.url = self.closing.enter_context(serving(Handler))
 
     def release(self) -> dict[str, bytes]:
         return {path.removeprefix("/repository/"): body for path, body in self.files.items()}
@@ -127,8 +127,7 @@ class Runner:
 def runner(tmp_path: Path) -> Iterator[Runner]:
     nexus = Nexus()
     yield Runner(tmp_path, nexus)
-    nexus.server.shutdown()
-    nexus.server.server_close()
+    nexus.closing.close()
 
 
 def package(runner: Runner, service: str) -> Path:

@@ -8,9 +8,11 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+
+from tests.loopback import serving
 
 
 @dataclass
@@ -41,16 +43,10 @@ def site() -> Iterator[Site]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made = Site(address=f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield made
-    made.over.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        made = Site(address=address)
+        yield made
+        made.over.set()
 
 
 def tarball(files: dict[str, bytes], mode: int = 0o755) -> bytes:

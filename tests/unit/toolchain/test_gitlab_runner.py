@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from infra.core.settings import load_settings
 from infra.toolchain.toolchain import Toolchain
+from tests.loopback import serving
 
 pytestmark = pytest.mark.servers
 
@@ -88,14 +88,8 @@ def gitlab() -> Iterator[tuple[GitLab, str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield kept, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield kept, address
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,9 @@ import json
 import os
 import secrets
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import hvac
 import hvac.exceptions
@@ -21,6 +20,7 @@ from infra.toolchain.download import file_sha256
 from infra.toolchain.pin import GO_PROGRAMS, load_pins
 from infra.toolchain.source import go_environment
 from infra.toolchain.toolchain import Toolchain
+from tests.loopback import serving
 from tests.trial import free_ports
 
 pytestmark = pytest.mark.servers
@@ -106,14 +106,8 @@ def nexus() -> Iterator[tuple[dict[str, str], str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield users, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield users, address
 
 
 @pytest.fixture(scope="module")
