@@ -152,11 +152,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def running(lab: Lab) -> Lab:
-    """The lab with 1.0.1 deployed."""
-    lab.shelf.put(lab.service, "1.0.1")
-    lab.deploy("1.0.1", attempts=40)
+    """The lab with 1.0.1 deployed, whatever the test before left: side by side, tests come in any order."""
+    if not (lab.folder / "current").is_symlink() or lab.current() != "1.0.1":
+        lab.shelf.put(lab.service, "1.0.1")
+        lab.deploy("1.0.1", attempts=40)
     return lab
 
 
