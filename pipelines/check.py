@@ -23,7 +23,6 @@ from pipelines.repository import Beside, NoFiles
 from pipelines.rules import document
 from pipelines.rules.registry import RULES, SHELL_RULES
 from pipelines.rules.rule import Rule
-from pipelines.rules.text import text_of
 from pipelines.shell.problem import clean
 from pipelines.subject import Expectation, Subject
 from pipelines.template import Templates, default_templates
@@ -169,7 +168,7 @@ def _results(tasks: Sequence[Task], manner: Manner, names: frozenset[str]) -> li
     for task in tasks:
         subject = _subject(task, manner)
         findings = tuple(_findings(RULES, subject, manner))
-        scripts = tuple(dict.fromkeys(normalised(text_of(lines), names) for _, lines in subject.scripts()))
+        scripts = tuple(dict.fromkeys(normalised(script.text, names) for _, script in subject.scripts))
         made.append(_Result(findings=findings, scripts=scripts))
     return made
 

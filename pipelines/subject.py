@@ -6,9 +6,10 @@ can't be read is empty, and `problems` says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 from pipelines.context import Occasion, occasion_context
@@ -22,29 +23,13 @@ from pipelines.language.include import Included, expand_includes
 from pipelines.language.model import ConfigSource, PipelineSpec
 from pipelines.language.reference import resolve
 from pipelines.repository import Beside, NoFiles
+from pipelines.script import JobScript, Location, ScriptLine
 
 NOT_JOBS: Final = frozenset(
     {"after_script", "before_script", "cache", "default", "image", "include", "services", "spec", "stages"}
     | {"variables", "workflow"}
 )
 Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Location:
-    """A place in a file; line and column from 1, 0 where it is not known."""
-
-    file: str
-    line: int = 0
-    column: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScriptLine:
-    """A line of shell text and where it stands."""
-
-    text: str
-    location: Location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,15 +206,25 @@ class Subject:
                     waiting.append(one)
         return found
 
-    def script(self, job: str) -> tuple[ScriptLine, ...]:
-        """The lines of `before_script` and `script`, which one shell runs."""
-        if job not in self._scripts:
-            self._scripts[job] = self._script(job)
-        return self._scripts[job]
+    def script(self, job: str) -> JobScript:
+        """`before_script` and `script` of a job, which one shell runs; without lines if there is no such job."""
+        return self._scripts.get(job) or JobScript(lines=())
 
     @cached_property
-    def _scripts(self) -> dict[str, tuple[ScriptLine, ...]]:
-        return {}
+    def _scripts(self) -> Mapping[str, JobScript]:
+        return {job: self._shell(self._script(job)) for job in self.jobs}
+
+    @cached_property
+    def scripts(self) -> tuple[tuple[str, JobScript], ...]:
+        """Every text that one shell runs, with its job: before_script and script together, after_script by itself."""
+        found: list[tuple[str, JobScript]] = []
+        for job, value in self.jobs.items():
+            after = self._shell(self._lines((job, "after_script"), value.get("after_script")))
+            found += [(job, script) for script in (self.script(job), after) if script.lines]
+        return tuple(found)
+
+    def _shell(self, lines: Iterable[ScriptLine]) -> JobScript:
+        return JobScript(lines=tuple(lines), service=Path(self.file).stem if self.standard else "")
 
     def _script(self, job: str) -> tuple[ScriptLine, ...]:
         value = self.jobs[job]
@@ -242,14 +237,6 @@ class Subject:
             path: Path_ = ("default", before) if inside is not None else (before,)
             lines = list(self._lines(path, inside if inside is not None else self.merged.get(before)))
         return (*lines, *self._lines((job, "script"), value.get("script")))
-
-    def scripts(self) -> Iterator[tuple[str, tuple[ScriptLine, ...]]]:
-        """Every text that one shell runs, with its job: before_script and script together, after_script by itself."""
-        for job, value in self.jobs.items():
-            if lines := self.script(job):
-                yield job, lines
-            if lines := tuple(self._lines((job, "after_script"), value.get("after_script"))):
-                yield job, lines
 
     def _inherits_default(self, job: Mapping[str, Any], key: str) -> bool:
         inherit = job.get("inherit")

@@ -143,9 +143,10 @@ class _Plan:
     def everything(self) -> tuple[JobSpec, ...]:
         """All written jobs as if every rule let them in."""
         jobs = [
-            self._finished(written, instance, self.configuration.variables, None)
+            self._finished(written, job, self._job_conditions(job), Rule())
             for written in self.configuration.jobs
             for instance in written.instances
+            for job in [_instance_spec(written, instance, _configured(written, instance, self.configuration.variables))]
         ]
         return tuple(sorted(jobs, key=lambda job: job.stage_index))
 
@@ -167,19 +168,16 @@ class _Plan:
 
     def _included(self, written: WrittenJob, root: tuple[Variable, ...]) -> Iterable[JobSpec]:
         for instance in written.instances:
-            if written.rules is None and written.only is None and not written.except_:
-                yield self._finished(written, instance, root, None)
-                continue
-            base = _instance_spec(written, instance, _configured(written, instance, root))
-            conditions = self._job_conditions(base)
+            job = _instance_spec(written, instance, _configured(written, instance, root))
+            conditions = self._job_conditions(job)
             if written.rules is not None:
                 rule = first_match(written.rules, conditions)
                 if rule is not None and rule.when != "never":
-                    yield self._finished(written, instance, root, rule)
+                    yield self._finished(written, job, conditions, rule)
             elif (written.only is None or all(holds(written.only, conditions))) and not (
                 written.except_ and any(holds(written.except_, conditions))
             ):
-                yield self._finished(written, instance, root, None)
+                yield self._finished(written, job, conditions, Rule())
 
     def _job_conditions(self, job: JobSpec) -> Conditions:
         predefined = job_predefined(job, with_environment=False)
@@ -192,19 +190,17 @@ class _Plan:
         except ConfigError as error:
             raise ConfigError([f"{job.name}: {message}" for message in error.messages]) from error
 
-    def _finished(
-        self, written: WrittenJob, instance: Instance, root: tuple[Variable, ...], rule: Rule | None
-    ) -> JobSpec:
-        configured = _configured(written, instance, root)
-        if rule is not None:
-            configured = merged(configured, rule.variables)
-        job = _instance_spec(written, instance, configured)
-        job = replace(job, stage_index=self.configuration.stages.index(job.stage), **_ruled(rule))
-        needs = rule.needs if rule is not None and rule.needs is not None else written.needs
-        values = self._job_conditions(job).expanded
+    def _finished(self, written: WrittenJob, job: JobSpec, conditions: Conditions, rule: Rule) -> JobSpec:
+        """`job` as its rule lets it in; an empty rule changes nothing. `conditions` are those the rule was held to."""
+        if rule.variables:
+            job = replace(job, variables=merged(job.variables, rule.variables))
+            conditions = self._job_conditions(job)
+        needs = rule.needs if rule.needs is not None else written.needs
+        values = conditions.expanded
         environment = job.environment
         return replace(
             job,
+            stage_index=self.configuration.stages.index(job.stage),
             needs=None if needs is None else self._needs(needs),
             dependencies=self._dependencies(job),
             environment=environment and replace(environment, name=expand(environment.template, values)),
@@ -214,6 +210,7 @@ class _Plan:
                 IdToken(name=token.name, audiences=tuple(expand(aud, values) for aud in token.audiences))
                 for token in job.id_tokens
             ),
+            **_ruled(rule),
         )
 
     def _needs(self, needs: tuple[NeedEntry, ...]) -> tuple[Need, ...]:
@@ -266,10 +263,8 @@ def _instance_spec(written: WrittenJob, instance: Instance, variables: tuple[Var
     )
 
 
-def _ruled(rule: Rule | None) -> dict[str, Any]:
+def _ruled(rule: Rule) -> dict[str, Any]:
     """What a rule changes of a job."""
-    if rule is None:
-        return {}
     changed: dict[str, Any] = {}
     if rule.when is not None:
         changed["when"] = When(rule.when)

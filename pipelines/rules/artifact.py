@@ -9,7 +9,6 @@ from infra.core.document import nearest
 from pipelines.rules.need import stage_of, stage_order, written_name, written_needs
 from pipelines.rules.refusal import with_refusals
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import text_of
 from pipelines.subject import Subject
 
 MAKERS = frozenset({"build", "package", "sbom"})
@@ -75,7 +74,7 @@ def dotenv_files_are_written(subject: Subject) -> Iterator[Spot]:
         artifacts = value.get("artifacts")
         reports = artifacts.get("reports") if isinstance(artifacts, dict) else None
         written = reports.get("dotenv") if isinstance(reports, dict) else None
-        text = text_of(subject.script(job))
+        text = subject.script(job).text
         for path in [written] if isinstance(written, str) else written if isinstance(written, list) else ():
             if isinstance(path, str) and "$" not in path and "*" not in path and path.rpartition("/")[2] not in text:
                 message = f"job {job!r} reports {path!r} as dotenv, and its script does not write it"

@@ -14,7 +14,8 @@ from pipelines.language.configuration import DEFAULT_STAGES, FIRST_STAGE, LAST_S
 from pipelines.language.error import ConfigError
 from pipelines.rules.refusal import with_refusals
 from pipelines.rules.rule import Spot, rule
-from pipelines.subject import Location, Subject
+from pipelines.script import Location
+from pipelines.subject import Subject
 
 _PARALLEL = re.compile(r"(?: \d+/\d+|: \[.*\])$")
 _EXCLUDED = re.compile(r"'(.*)' job needs '(.*)' job, but '.*' does not exist in the pipeline")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from infra.core.finding import Severity
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import commands_of
 from pipelines.shell.command import Command
 from pipelines.subject import Path_, Subject
 
@@ -79,11 +79,11 @@ def includes_are_pinned(subject: Subject) -> Iterator[Spot]:
 )
 def tools_are_pinned(subject: Subject) -> Iterator[Spot]:
     """Every tool that a script installs or runs from a registry has a version."""
-    for job, command, location in commands_of(subject):
-        for installer in _INSTALLERS:
-            for name in installer(command):
+    for job, script in subject.scripts:
+        for command in script.does.commands:
+            for name in chain.from_iterable(installer(command) for installer in _INSTALLERS):
                 message = f"job {job!r} takes {name!r} in whatever version there is ({' '.join(command.words[:3])})"
-                yield Spot(message=message, location=location)
+                yield Spot(message=message, location=script.at(command.line))
 
 
 def _operands(words: tuple[str, ...]) -> list[str]:

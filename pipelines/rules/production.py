@@ -11,7 +11,6 @@ from pipelines.context import PROTECTED, Occasion
 from pipelines.graph import Graph, is_approval
 from pipelines.language.model import JobSpec
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of, script_in
 from pipelines.shell.command import Script
 from pipelines.standard import GATES, GATES_BEFORE_PUBLISH
 from pipelines.subject import Subject
@@ -29,7 +28,7 @@ def deployed(subject: Subject, job: JobSpec) -> str | None:
     environment = job.environment
     if environment is not None and environment.action == "start":
         return environment.name
-    return _effects(script_in(subject, job.group))[0]
+    return _effects(subject.script(job.group).does)[0]
 
 
 @lru_cache(maxsize=256)
@@ -53,7 +52,7 @@ def is_production(subject: Subject, job: JobSpec) -> bool:
 
 def publishes(subject: Subject, job: JobSpec) -> bool:
     """Whether a job gives an artifact to everybody."""
-    return job.group == "publish" or _effects(script_in(subject, job.group))[1]
+    return job.group == "publish" or _effects(subject.script(job.group).does)[1]
 
 
 @rule(
@@ -130,10 +129,10 @@ def _other_versions(subject: Subject) -> Iterator[Spot]:
         if isinstance(variables, dict) and "VERSION" in variables:
             message = f"job {job!r} has a VERSION of its own"
             yield Spot(message=message, location=subject.at(job, "variables", "VERSION"))
-        lines = subject.script(job)
-        for number, line in enumerate(lines, 1):
+        script = subject.script(job)
+        for number, line in enumerate(script.lines, 1):
             if _VERSION_SET.match(line.text):
-                yield Spot(message=f"job {job!r} changes VERSION", location=location_of(lines, number))
+                yield Spot(message=f"job {job!r} changes VERSION", location=script.at(number))
 
 
 def _other_package(subject: Subject) -> Iterator[Spot]:
@@ -191,7 +190,7 @@ def production_is_verified(subject: Subject) -> Iterator[Spot]:
             message = f"nothing verifies what {job.name!r} deployed"
             yield Spot(message=message, location=subject.at(job.group))
             continue
-        commands = script_in(subject, verify.group).commands
+        commands = subject.script(verify.group).does.commands
         asks = any(one.counts and one.calls("forgeline", "gate", "health") for one in commands)
         back = any(one.calls("forgeline", "deploy", "production", "--back-from") for one in commands)
         if not asks or not back:
@@ -223,7 +222,7 @@ def _releases(subject: Subject, job: JobSpec) -> bool:
 
 def _deploys_version(subject: Subject, job: JobSpec) -> bool:
     call = ("forgeline", "deploy", "--version", "$VERSION")
-    return any(one.counts and one.calls(*call) for one in script_in(subject, job.group).commands)
+    return any(one.counts and one.calls(*call) for one in subject.script(job.group).does.commands)
 
 
 def _has_role(job: JobSpec) -> bool:

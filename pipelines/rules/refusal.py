@@ -8,7 +8,8 @@ from typing import Final
 
 from pipelines.language.error import ConfigError
 from pipelines.rules.rule import Spot
-from pipelines.subject import Location, Subject
+from pipelines.script import Location
+from pipelines.subject import Subject
 
 OTHER: Final = "configuration"
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from infra.core.finding import Finding, Severity
-from pipelines.subject import Location, Subject
+from pipelines.script import Location
+from pipelines.subject import Subject
 
 
 @dataclass(frozen=True, kw_only=True)

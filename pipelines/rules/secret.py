@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of
-from pipelines.subject import Location, Path_, Subject
+from pipelines.script import Location
+from pipelines.subject import Path_, Subject
 
 FORMATS: Final = (
     ("a GitLab token", "gl", re.compile(r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[0-9A-Za-z_-]{20,}")),
@@ -72,12 +72,12 @@ def _by_variable(subject: Subject) -> Iterator[tuple[str, Location]]:
 
 
 def _by_assignment(subject: Subject) -> Iterator[tuple[str, Location]]:
-    for _, lines in subject.scripts():
-        for number, line in enumerate(lines, 1):
+    for _, script in subject.scripts:
+        for number, line in enumerate(script.lines, 1):
             text = line.text[:_LENGTH_LIMIT]
             match = _ASSIGNMENT.search(text) if "=" in text and _HINT.search(text) else None
             if match and _is_literal(match["value"]):
-                yield f"the value of {match['name']}", location_of(lines, number)
+                yield f"the value of {match['name']}", script.at(number)
 
 
 def _is_literal(text: str) -> bool:

@@ -10,7 +10,6 @@ from pipelines.override import TAKEN_NAMES, TAKEN_PREFIXES
 from pipelines.rules.duty import DUTIES, LANGUAGES, toothless, unmet
 from pipelines.rules.gate import compiled, present_gates
 from pipelines.rules.rule import Spot, rule
-from pipelines.rules.text import location_of, read, script_in, text_of
 from pipelines.subject import Subject
 
 LOWEST_FLOOR: Final = 70
@@ -30,10 +29,10 @@ def gates_do_their_work(subject: Subject) -> Iterator[Spot]:
         for key in ("trigger", "run"):
             if key in subject.jobs[gate]:
                 yield Spot(message=f"gate {gate!r} has `{key}` instead of its script", location=subject.at(gate, key))
-        for call in unmet(DUTIES[gate], language, script_in(subject, gate).commands):
+        for call in unmet(DUTIES[gate], language, subject.script(gate).does.commands):
             message = f"gate {gate!r} does not call `{' '.join(call)}` such that its failure ends the job"
             yield Spot(message=message, location=subject.at(gate, "script"))
-    commands = script_in(subject, "publish").commands
+    commands = subject.script("publish").does.commands
     if "publish" in subject.jobs and not any(one.calls("curl", "--upload-file") for one in commands):
         message = "gate 'publish' uploads nothing (`curl --upload-file`)"
         yield Spot(message=message, location=subject.at("publish", "script"))
@@ -46,7 +45,7 @@ def gates_do_their_work(subject: Subject) -> Iterator[Spot]:
 def coverage_has_a_floor(subject: Subject) -> Iterator[Spot]:
     """The unit tests' job demands at least the coverage of the service's tier."""
     wanted = subject.expected.floor if subject.expected is not None else LOWEST_FLOOR
-    for command in script_in(subject, "unit-test").commands:
+    for command in subject.script("unit-test").does.commands:
         if command.counts and command.calls("awk", "BEGIN*"):
             found = [int(number) for number in _FLOOR.findall(" ".join(command.words))]
             if not found or min(found) < wanted:
@@ -58,25 +57,25 @@ def coverage_has_a_floor(subject: Subject) -> Iterator[Spot]:
 def gates_hide_no_failure(subject: Subject) -> Iterator[Spot]:
     """No gate's script hides a failure (`|| true`, `set +e`, `exit 0`, a trap that exits well)."""
     for gate in present_gates(subject):
-        lines = subject.script(gate)
-        for weakness in read(subject, lines).weaknesses:
+        script = subject.script(gate)
+        for weakness in script.does.weaknesses:
             message = f"gate {gate!r} hides a failure: `{weakness.text}`"
-            yield Spot(message=message, location=location_of(lines, weakness.line))
+            yield Spot(message=message, location=script.at(weakness.line))
 
 
 @rule("gate-toothless", standard=True, remedy="remove it: with it the tool finds less than it is there to find")
 def tools_keep_their_teeth(subject: Subject) -> Iterator[Spot]:
     """No option, variable or empty folder keeps a gate's tool from finding anything."""
     for gate in present_gates(subject):
-        lines = subject.script(gate)
-        for command in read(subject, lines).commands:
+        script = subject.script(gate)
+        for command in script.does.commands:
             for option in toothless(command):
                 message = f"gate {gate!r} calls {command.program} with {option!r}"
-                yield Spot(message=message, location=location_of(lines, command.line))
-        for number, line in enumerate(lines, 1):
+                yield Spot(message=message, location=script.at(command.line))
+        for number, line in enumerate(script.lines, 1):
             if _OTHER_PATH.match(line.text):
                 message = f"gate {gate!r} looks for its tools in another place"
-                yield Spot(message=message, location=location_of(lines, number))
+                yield Spot(message=message, location=script.at(number))
         for name, value in _variables(subject, gate):
             taken = name in TAKEN_NAMES or name.startswith(TAKEN_PREFIXES)
             blind = name == "GIT_STRATEGY" and value in _WITHOUT_FILES and DUTIES[gate].reads_source
@@ -93,7 +92,7 @@ def gates_leave_their_reports(subject: Subject) -> Iterator[Spot]:
         artifacts = subject.jobs[gate].get("artifacts")
         held: dict[str, Any] = artifacts if isinstance(artifacts, dict) else {}
         paths, reports = held.get("paths") or [], held.get("reports") or {}
-        text = text_of(subject.script(gate))
+        text = subject.script(gate).text
         for kind in duty.reports:
             if kind == "coverage_report" and _language(subject) not in LANGUAGES:
                 continue
@@ -123,7 +122,7 @@ def _language(subject: Subject) -> str:
 
     def met(language: str) -> int:
         gates = [gate for gate in present_gates(subject) if DUTIES[gate].by_language]
-        duties = [(DUTIES[gate], script_in(subject, gate).commands) for gate in gates]
+        duties = [(DUTIES[gate], subject.script(gate).does.commands) for gate in gates]
         return sum(not list(unmet(duty, language, commands)) for duty, commands in duties)
 
     best = max(LANGUAGES, key=met)

@@ -17,7 +17,6 @@ from infra.core.settings import load_settings
 from infra.toolchain.toolchain import JOB_TOOLS, Toolchain
 from pipelines.catalogue import Language, Service, load_catalogue
 from pipelines.render import Context, render_pipeline
-from pipelines.rules.text import text_of
 from pipelines.skeleton import render_skeleton
 from pipelines.subject import Subject
 
@@ -82,7 +81,7 @@ class Repository:
         done = subprocess.run(
             ["bash", "-c", 'set -eo pipefail; : | eval "$SCRIPT"'],
             cwd=self.folder,
-            env={**self._environment(), "SCRIPT": text_of(subject.script(job))},
+            env={**self._environment(), "SCRIPT": subject.script(job).text},
             capture_output=True,
             text=True,
             timeout=600,

@@ -19,7 +19,6 @@ from infra.core.settings import load_settings
 from pipelines.artifact import artifact_path, sbom_path
 from pipelines.catalogue import load_catalogue
 from pipelines.render import Context, render_pipeline
-from pipelines.rules.text import text_of
 from pipelines.subject import Subject
 from tests.loopback import serving
 
@@ -108,7 +107,7 @@ class Runner:
         done = subprocess.run(
             ["bash", "-c", 'set -eo pipefail; : | eval "$SCRIPT"'],
             cwd=self.folder,
-            env={**self.environment, "SCRIPT": text_of(subject.script(job)), **variables},
+            env={**self.environment, "SCRIPT": subject.script(job).text, **variables},
             capture_output=True,
             text=True,
             timeout=60,
@@ -215,7 +214,7 @@ def test_a_failed_publish_revokes_its_token_too(runner: Runner) -> None:
 @pytest.mark.parametrize(("covered", "code"), [(80, 0), (79, 1), (0, 1)], ids=["at the floor", "below it", "nothing"])
 def test_coverage_below_the_floor_fails_the_job(runner: Runner, covered: int, code: int) -> None:
     subject = Subject(file="x.yml", text=render_pipeline(CATALOGUE.service("order-management"), CONTEXT))
-    script = text_of(subject.script("unit-test"))
+    script = subject.script("unit-test").text
     report = runner.folder / "target" / "site" / "jacoco" / "jacoco.csv"
     report.parent.mkdir(parents=True)
     report.write_text(f"G,P,C,IM,IC,BM,BC,LM,LC\na,b,c,0,0,0,0,{100 - covered},{covered}\n", encoding="utf-8")

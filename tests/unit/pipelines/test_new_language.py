@@ -13,7 +13,6 @@ from infra.core.settings import ROOT, load_settings
 from pipelines.catalogue import Service, load_catalogue
 from pipelines.check import check_pipelines
 from pipelines.render import Context, render_pipeline
-from pipelines.rules.text import text_of
 from pipelines.skeleton import render_skeleton
 from pipelines.standard import STAGES
 from pipelines.subject import Subject
@@ -95,7 +94,7 @@ def test_a_language_is_a_template(checkout: Path, service: Service) -> None:
     assert check_pipelines({"quotes.yml": text}) == []
     subject = Subject(file="quotes.yml", text=text)
     assert list(subject.jobs) == [job for names in STAGES.values() for job in names]
-    assert "cargo build --release --locked" in text_of(subject.script("build"))
+    assert "cargo build --release --locked" in subject.script("build").text
 
 
 def test_a_language_is_a_skeleton(checkout: Path, service: Service) -> None:

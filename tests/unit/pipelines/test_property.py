@@ -80,8 +80,8 @@ def look(text: str) -> None:
             assert finding.line >= 0
             assert finding.message
             assert finding.fix
-    for _, lines in subject.scripts():
-        assert all(line.location.file for line in lines)
+    for _, script in subject.scripts:
+        assert all(line.location.file for line in script.lines)
 
 
 def told(make: Callable[[], str]) -> str | None:
