@@ -88,6 +88,7 @@ class Oracle:
 
     repository: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    """What its process gets beside this one's environment."""
 
     def listed(self, file: str, occasion: Occasion, *more: str) -> list[dict[str, Any]]:
         """The jobs that it makes of a file of the repository on an occasion. Raises RefusedError."""
