@@ -20,6 +20,8 @@ class Service:
     description: str
     pipeline_version: str
     """The pipeline release that it is on: a tag of `platform/pipelines`."""
+    nightly: str
+    """When its dependencies are looked at anew: a cron expression in UTC."""
     openbao_url: str
     """The audience of its jobs' tokens."""
     seed: Mapping[str, str]
@@ -42,11 +44,11 @@ def stack(inputs: Service) -> Stack:
 
 
 def build(inputs: Service, gates: Gates) -> None:
-    """Declares the service. The first push comes last, for it starts the first pipeline."""
+    """Declares the service. The first push comes late, for it starts the first pipeline."""
     import pulumi
 
     from infra.components.access import ServiceAccess, ServiceAccessConfig
-    from infra.components.project import BRANCH, ServiceProject, ServiceProjectConfig
+    from infra.components.project import BRANCH, NIGHTLY, ServiceProject, ServiceProjectConfig
     from infra.components.publisher import Publisher, PublisherConfig
     from infra.provider.resource import gitlab
 
@@ -75,7 +77,7 @@ def build(inputs: Service, gates: Gates) -> None:
     )
     role = gates.hold(ARTIFACTS, publish_role(inputs.name))
     publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), top)
-    gitlab.RepositoryFiles(
+    seed = gitlab.RepositoryFiles(
         f"{inputs.name}-seed",
         project=service.project.path,
         branch=BRANCH,
@@ -87,4 +89,13 @@ def build(inputs: Service, gates: Gates) -> None:
         opts=pulumi.ResourceOptions(
             depends_on=[*service.ready, *access.roles, publisher.role], ignore_changes=["files", "executable"]
         ),
+    )
+    gitlab.PipelineSchedule(
+        f"{inputs.name}-nightly",
+        project=service.project.path,
+        description=NIGHTLY,
+        branch=BRANCH,
+        cron=inputs.nightly,
+        # A schedule is of a branch that is there.
+        opts=pulumi.ResourceOptions(depends_on=[seed]),
     )

@@ -10,6 +10,7 @@ from infra.provider.gitlab.member import MEMBER
 from infra.provider.gitlab.project import PROJECT
 from infra.provider.gitlab.protection import PROTECTED_BRANCH, PROTECTED_TAG
 from infra.provider.gitlab.runner import RUNNER
+from infra.provider.gitlab.schedule import PIPELINE_SCHEDULE
 from infra.provider.gitlab.settings import APPLICATION_SETTINGS
 from infra.provider.gitlab.tag import TAG
 from infra.provider.gitlab.token import ACCESS_TOKEN, DEPLOY_TOKEN
@@ -32,6 +33,7 @@ _ALL: tuple[Kind[Any], ...] = (
     GROUP,
     GROUP_VARIABLE,
     MEMBER,
+    PIPELINE_SCHEDULE,
     PROJECT,
     PROJECT_VARIABLE,
     PROTECTED_BRANCH,
