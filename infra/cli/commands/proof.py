@@ -19,9 +19,10 @@ from infra.core.finding import Severity
 from pipelines.check import Manner, check_files, prove_services
 from pipelines.context import Occasion
 from pipelines.difference import differences
-from pipelines.drawing import as_mermaid, as_svg
+from pipelines.drawing import as_mermaid
 from pipelines.explain import explain as explanation
 from pipelines.ledger import Ledger
+from pipelines.picture import as_svg
 from pipelines.render import Context, render_pipeline, render_release
 from pipelines.rendition import rendered_at
 from pipelines.subject import Subject
