@@ -14,7 +14,7 @@ from infra.provider.kind import Kind
 from infra.provider.provider import bring_about, complete
 from infra.provider.registry import KINDS
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 GROUP = "contract"
 PROJECT = "contract/app"
