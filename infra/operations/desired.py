@@ -18,6 +18,7 @@ from pipelines.catalogue import Catalogue, Service
 from pipelines.release import same_or_new
 from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
+from pipelines.team import membership
 
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
@@ -61,6 +62,7 @@ def platform_stack(
             pipeline_files=same_or_new(last_files(checkpoints), Source.of(settings, catalogue).files()),
             nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
             other_releases={version: blobs for version, blobs in earlier.items() if version != catalogue.release},
+            teams=membership(catalogue.teams),
         )
     )
 
@@ -71,7 +73,7 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
 
 
 def _service(settings: Settings, entry: Service) -> service.Service:
-    seed = render_skeleton(entry)
+    seed = render_skeleton(entry) if entry.seeded else {}
     return service.Service(
         name=entry.name,
         repository=entry.project,
@@ -82,4 +84,5 @@ def _service(settings: Settings, entry: Service) -> service.Service:
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
+        teams=entry.owners,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from infra.core.naming import publish_role, service_stack
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
@@ -23,11 +23,15 @@ class Service:
     openbao_url: str
     """The audience of its jobs' tokens."""
     seed: Mapping[str, str]
+    """Empty for a service that came with a repository of its own."""
     executable: tuple[str, ...] = ()
     """Paths of the seed that are programs."""
     environments: tuple[str, ...] = ("dev",)
     topics: tuple[str, ...] = ()
-    developers: tuple[str, ...] = field(default=())
+    teams: tuple[str, ...] = ()
+    """The teams that own it: their groups' members are its developers."""
+    retired: bool = False
+    """It runs nowhere any more: the project is archived, and all that gave access is taken away."""
 
 
 def stack(inputs: Service) -> Stack:
@@ -42,7 +46,10 @@ def stack(inputs: Service) -> Stack:
 
 
 def build(inputs: Service, gates: Gates) -> None:
-    """Declares the service. The first push comes last, for it starts the first pipeline."""
+    """Declares the service. The first push comes last, for it starts the first pipeline.
+
+    Of a service that is retired only the project stays, with its protections: what is no longer declared is removed.
+    """
     import pulumi
 
     from infra.components.access import ServiceAccess, ServiceAccessConfig
@@ -59,10 +66,13 @@ def build(inputs: Service, gates: Gates) -> None:
             description=inputs.description,
             pipeline_version=inputs.pipeline_version,
             topics=inputs.topics,
-            developers=inputs.developers,
+            teams=inputs.teams,
+            archived=inputs.retired,
         ),
         top,
     )
+    if inputs.retired:
+        return
     access = ServiceAccess(
         inputs.name,
         ServiceAccessConfig(
@@ -75,6 +85,8 @@ def build(inputs: Service, gates: Gates) -> None:
     )
     role = gates.hold(ARTIFACTS, publish_role(inputs.name))
     publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), top)
+    if not inputs.seed:
+        return
     gitlab.RepositoryFiles(
         f"{inputs.name}-seed",
         project=service.project.path,

@@ -11,6 +11,7 @@ from infra.provider.gitlab.project import PROJECT
 from infra.provider.gitlab.protection import PROTECTED_BRANCH, PROTECTED_TAG
 from infra.provider.gitlab.runner import RUNNER
 from infra.provider.gitlab.settings import APPLICATION_SETTINGS
+from infra.provider.gitlab.share import PROJECT_SHARE
 from infra.provider.gitlab.tag import TAG
 from infra.provider.gitlab.token import ACCESS_TOKEN, DEPLOY_TOKEN
 from infra.provider.gitlab.variable import GROUP_VARIABLE, PROJECT_VARIABLE
@@ -33,6 +34,7 @@ _ALL: tuple[Kind[Any], ...] = (
     GROUP_VARIABLE,
     MEMBER,
     PROJECT,
+    PROJECT_SHARE,
     PROJECT_VARIABLE,
     PROTECTED_BRANCH,
     PROTECTED_TAG,
