@@ -23,6 +23,9 @@ COMMANDS = {
     "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
     "verify": Place("verify", "Check everything that must be true of the running stack."),
     "pipelines": Place("pipelines", "Render, check, run, release and roll out pipelines."),
+    "onboard": Place(
+        "onboard", "Make a new service, or adopt a repository: project, pipeline, access, first pipeline."
+    ),
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),

@@ -1,0 +1,45 @@
+"""The first pipelines of services: the first push starts them; here they are found, and followed to their end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from infra.clients.gitlab import GitLab
+from infra.core.progress import Progress
+from infra.operations.pipeline_run import POLL_SECONDS, PipelineRun, follow, latest, start
+from infra.operations.work import Work
+from pipelines.catalogue import Service
+
+GRACE = 10.0
+"""Seconds within which GitLab makes the pipeline of a push; after them it is started."""
+
+
+def first_pipelines(
+    gitlab: GitLab, services: Sequence[Service], work: Work, *, timeout: float | None
+) -> list[PipelineRun]:
+    """The newest pipeline of each service; with `timeout` followed for so many seconds, as `follow` does."""
+    with work.phase(f"{len(services)} pipelines" if len(services) > 1 else "First pipeline") as progress:
+        runs = _found(gitlab, services, progress)
+        if timeout is None:
+            return runs
+        known = {service.name: service for service in services}
+        return follow(gitlab, runs, known, progress, timeout=timeout)
+
+
+def _found(gitlab: GitLab, services: Sequence[Service], progress: Progress) -> list[PipelineRun]:
+    deadline = time.monotonic() + GRACE
+    runs: dict[str, PipelineRun] = {}
+    while True:
+        for service in services:
+            if service.name not in runs and (run := latest(gitlab, service)) is not None:
+                runs[service.name] = run
+                progress.start(service.name, f"pipeline #{run.number} is {run.status}")
+        missing = [service for service in services if service.name not in runs]
+        if not missing:
+            break
+        if time.monotonic() > deadline:
+            runs |= {service.name: start(gitlab, service) for service in missing}
+            break
+        time.sleep(POLL_SECONDS)
+    return [runs[service.name] for service in services]
