@@ -13,6 +13,7 @@ from infra.cli.commands.stack import STYLES
 from infra.operations.onboard import Onboarded, OnboardPlan
 from infra.programs.plan import Change
 from pipelines.catalogue import Service
+from pipelines.service_page import PAGE
 
 SYSTEMS = {"gitlab": "GitLab", "nexus": "Nexus", "vault": "Vault"}
 
@@ -31,7 +32,7 @@ def show_onboard_plan(plan: OnboardPlan, out: Console, *, whole: bool) -> None:
     if plan.proposal.files:
         out.print("[bold]Files of the catalogue[/]")
     for path, text in plan.proposal.files.items():
-        _file(out, str(_near(path)), text or "", whole)
+        _file(out, str(near(path)), text or "", whole)
     for name, files in plan.seeds.items():
         if files:
             out.print(f"[bold]First commit of {escape(name)}[/]: {len(files)} files")
@@ -74,7 +75,7 @@ def show_onboarded(app: App, done: Onboarded, seconds: float) -> None:
     for what, link in (
         ("project", url),
         ("pipelines", f"{url}/-/pipelines"),
-        ("what to know", f"{url}/-/blob/main/docs/delivery.md"),
+        ("what to know", f"{url}/-/blob/main/{PAGE}"),
         *((f"in {shown['environment']}", shown["health"]) for shown in plan.environments[service.name]),
     ):
         out.print(f"  {what:<14} {escape(str(link))}", soft_wrap=True)
@@ -102,6 +103,7 @@ def _file(out: Console, path: str, text: str, whole: bool) -> None:
             out.print(f"    {escape(line)}", style="dim", soft_wrap=True)
 
 
-def _near(path: Path) -> Path:
+def near(path: Path) -> Path:
+    """The path as it is seen from here."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -16,6 +16,7 @@ from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.catalogue import Catalogue, Service
 from pipelines.release import same_or_new
+from pipelines.service_page import PAGE, service_page
 from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
 from pipelines.team import membership
@@ -72,8 +73,13 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
     return [service.stack(_service(settings, entry)) for entry in catalogue if names is None or entry.name in names]
 
 
+def first_files(settings: Settings, entry: Service) -> dict[str, str]:
+    """What a service's repository begins with: its skeleton, and the page about its delivery."""
+    return {**render_skeleton(entry), PAGE: service_page(entry, settings)}
+
+
 def _service(settings: Settings, entry: Service) -> service.Service:
-    seed = render_skeleton(entry) if entry.seeded else {}
+    seed = first_files(settings, entry) if entry.seeded else {}
     return service.Service(
         name=entry.name,
         repository=entry.project,

@@ -7,8 +7,7 @@ where it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +19,10 @@ from infra.operations.first_pipeline import first_pipelines
 from infra.operations.pipeline_run import PipelineRun
 from infra.operations.proposal import Proposal, propose
 from infra.operations.published import GitLabReleases
-from infra.operations.run_lock import only_run
+from infra.operations.run_lock import turn
 from infra.operations.status import gitlab_client
 from infra.operations.work import Open, Work
-from infra.programs.plan import Change, Plan
+from infra.programs.plan import Change, changes_of
 from infra.programs.stack import Stack
 from pipelines.catalogue import Catalogue, Drafts, Service
 from pipelines.onboarding import Entries, Placed, entries, entry_text, environments_of
@@ -121,14 +120,14 @@ class Onboarding:
         """
         # What is wrong with the wishes is told at once; another run may change the files before it is our turn.
         entries(wishes, self.work.catalogue, self.work.settings.profile)
-        with self._turn(dry_run):
+        with turn(self.work, patience=self.patience, wanted=not dry_run):
             self.work.catalogue = Catalogue.of(self.work.settings)
             gitlab = gitlab_client(self.work.settings)
             with self.work.session(self.work.tools()) as opened:
                 plan = self._plan(wishes, gitlab, opened)
                 if dry_run or self.confirm is not None:
                     with self.work.phase("Preview") as opened.current.progress:
-                        plan = replace(plan, changes=_changes(opened.session.preview(plan.stacks)))
+                        plan = replace(plan, changes=changes_of(opened.session.preview(plan.stacks)))
                 if dry_run:
                     return Onboarded(plan=plan, dry_run=True, changes=plan.changes or ())
                 if self.confirm is not None and not plan.nothing:
@@ -136,16 +135,6 @@ class Onboarding:
                 changes = self._carry_out(plan, opened)
             runs = first_pipelines(gitlab, plan.services, self.work, timeout=self.timeout)
             return Onboarded(plan=plan, dry_run=False, changes=changes, runs=tuple(runs))
-
-    @contextmanager
-    def _turn(self, dry_run: bool) -> Iterator[None]:
-        if dry_run:
-            yield
-            return
-        with ExitStack() as held:
-            with self.work.phase("Turn") as progress:
-                held.enter_context(only_run(self.work.settings, patience=self.patience, progress=progress))
-            yield
 
     def _plan(self, wishes: Sequence[Placed], gitlab: GitLab, opened: Open) -> OnboardPlan:
         work = self.work
@@ -178,7 +167,7 @@ class Onboarding:
             plan.proposal.write()
         with self.work.phase("Services") as opened.current.progress:
             plans += opened.session.apply(services)
-        return _changes(plans)
+        return changes_of(plans)
 
 
 def check_free(gitlab: GitLab, services: Sequence[Service]) -> None:
@@ -200,7 +189,3 @@ def _drafts(work: Work, found: Entries, version: str) -> Drafts:
         for service in found.services
         if service.name in found.new
     }
-
-
-def _changes(plans: Sequence[Plan]) -> tuple[Change, ...]:
-    return tuple(change for plan in plans for change in plan.changes)

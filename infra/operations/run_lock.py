@@ -6,12 +6,13 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
 from infra.core.error import ServerError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
+from infra.operations.work import Work
 
 POLL_SECONDS = 0.5
 
@@ -47,6 +48,16 @@ def only_run(settings: Settings, *, patience: float = 0, progress: Progress | No
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        yield
+
+
+@contextmanager
+def turn(work: Work, *, patience: float, wanted: bool = True) -> Iterator[None]:
+    """As `only_run`, with a phase of its own for the wait. Where it is not `wanted`, nothing is held."""
+    with ExitStack() as held:
+        if wanted:
+            with work.phase("Turn") as progress:
+                held.enter_context(only_run(work.settings, patience=patience, progress=progress))
         yield
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from infra.core.naming import publish_role, service_stack
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
+
+if TYPE_CHECKING:
+    import pulumi
+
+    from infra.components.project import ServiceProject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +54,11 @@ def stack(inputs: Service) -> Stack:
 def build(inputs: Service, gates: Gates) -> None:
     """Declares the service. The first push comes last, for it starts the first pipeline.
 
-    Of a service that is retired only the project stays, with its protections: what is no longer declared is removed.
+    Of a service that is retired only the project stays, with its protections and content: the rest is removed.
     """
     import pulumi
 
-    from infra.components.access import ServiceAccess, ServiceAccessConfig
     from infra.components.project import BRANCH, ServiceProject, ServiceProjectConfig
-    from infra.components.publisher import Publisher, PublisherConfig
     from infra.provider.resource import gitlab
 
     top = pulumi.ResourceOptions()
@@ -71,20 +75,7 @@ def build(inputs: Service, gates: Gates) -> None:
         ),
         top,
     )
-    if inputs.retired:
-        return
-    access = ServiceAccess(
-        inputs.name,
-        ServiceAccessConfig(
-            service=inputs.name,
-            project_id=service.project.project_id.apply(str),
-            audience=inputs.openbao_url,
-            environments=inputs.environments,
-        ),
-        top,
-    )
-    role = gates.hold(ARTIFACTS, publish_role(inputs.name))
-    publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), top)
+    ready = [*service.ready, *([] if inputs.retired else _access(inputs, service, gates, top))]
     if not inputs.seed:
         return
     gitlab.RepositoryFiles(
@@ -96,7 +87,27 @@ def build(inputs: Service, gates: Gates) -> None:
         message="Begin the service",
         mode="seed",
         # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
-        opts=pulumi.ResourceOptions(
-            depends_on=[*service.ready, *access.roles, publisher.role], ignore_changes=["files", "executable"]
-        ),
+        opts=pulumi.ResourceOptions(depends_on=ready, ignore_changes=["files", "executable"]),
     )
+
+
+def _access(
+    inputs: Service, service: ServiceProject, gates: Gates, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """What lets the service's jobs read, publish and deploy."""
+    from infra.components.access import ServiceAccess, ServiceAccessConfig
+    from infra.components.publisher import Publisher, PublisherConfig
+
+    access = ServiceAccess(
+        inputs.name,
+        ServiceAccessConfig(
+            service=inputs.name,
+            project_id=service.project.project_id.apply(str),
+            audience=inputs.openbao_url,
+            environments=inputs.environments,
+        ),
+        opts,
+    )
+    role = gates.hold(ARTIFACTS, publish_role(inputs.name))
+    publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), opts)
+    return [*access.roles, publisher.role]

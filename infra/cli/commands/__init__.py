@@ -26,6 +26,7 @@ COMMANDS = {
     "onboard": Place(
         "onboard", "Make a new service, or adopt a repository: project, pipeline, access, first pipeline."
     ),
+    "offboard": Place("offboard", "Take a service out of work, and keep what it made."),
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
