@@ -10,6 +10,7 @@ from rich.text import Text
 
 from infra.cli.app import App
 from infra.cli.commands.stack import STYLES
+from infra.operations.adoption import Adoption
 from infra.operations.onboard import Onboarded, OnboardPlan
 from infra.programs.plan import Change
 from pipelines.catalogue import Service
@@ -38,6 +39,13 @@ def show_onboard_plan(plan: OnboardPlan, out: Console, *, whole: bool) -> None:
             out.print(f"[bold]First commit of {escape(name)}[/]: {len(files)} files")
         for inside, text in files.items():
             _file(out, inside, text, whole)
+    for adoption in plan.adoptions:
+        name = escape(adoption.service.name)
+        out.print(f"[bold]History of {name}[/]: {escape(adoption.origin.source)} at {adoption.origin.commit[:12]}")
+        out.print(f"[bold]Merge request of {name}[/]: {len(adoption.files)} files")
+        for inside, text in adoption.files.items():
+            _file(out, inside, text, whole)
+        _show_findings(out, adoption)
     show_changes_by_system(out, plan.changes or ())
     for service in plan.services:
         if service.name in plan.new:
@@ -68,6 +76,10 @@ def show_onboarded(app: App, done: Onboarded, seconds: float) -> None:
         out.print(
             f"{escape(run.service)}: pipeline #{run.number} [{colour}]{run.status}[/]  {run.web_url}", soft_wrap=True
         )
+    for name, address in done.requests.items():
+        out.print(f"{escape(name)}: merge request {address}", soft_wrap=True)
+    for adoption in plan.adoptions:
+        _show_findings(out, adoption)
     if len(plan.services) != 1:
         return
     (service,) = plan.services
@@ -88,6 +100,13 @@ def show_onboarded(app: App, done: Onboarded, seconds: float) -> None:
         "tag vX.Y.Z on main to release it",
     ):
         out.print(f"  {escape(step)}", soft_wrap=True)
+
+
+def _show_findings(out: Console, adoption: Adoption) -> None:
+    for finding in adoption.findings:
+        said = f"{adoption.service.name} {finding.where}: {finding.message}"
+        out.print(f"  [yellow]to change:[/] {escape(said)}", soft_wrap=True)
+        out.print(f"    [bold]fix:[/] {escape(finding.fix)}", soft_wrap=True)
 
 
 def _environments(out: Console, plan: OnboardPlan, service: Service) -> None:

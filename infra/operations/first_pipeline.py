@@ -1,4 +1,4 @@
-"""The first pipelines of services: the first push starts them; here they are found, and followed to their end."""
+"""The first pipelines of services: the first push or merge request starts them; here they are found and followed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _found(gitlab: GitLab, services: Sequence[Service], progress: Progress) -> l
     runs: dict[str, PipelineRun] = {}
     while True:
         for service in services:
-            if service.name not in runs and (run := latest(gitlab, service)) is not None:
+            run = latest(gitlab, service) if service.name not in runs else None
+            # A history that is pushed starts nothing; GitLab may tell so by a pipeline that was skipped.
+            if run is not None and (service.seeded or run.status != "skipped"):
                 runs[service.name] = run
                 progress.start(service.name, f"pipeline #{run.number} is {run.status}")
         missing = [service for service in services if service.name not in runs]

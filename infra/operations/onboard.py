@@ -8,13 +8,15 @@ where it is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.clients.gitlab import GitLab
+from infra.clients.repository import Repository
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
 from infra.operations import desired
+from infra.operations.adoption import Adoption, adopt, plan_adoption
 from infra.operations.first_pipeline import first_pipelines
 from infra.operations.pipeline_run import PipelineRun
 from infra.operations.proposal import Proposal, propose
@@ -39,6 +41,8 @@ class OnboardPlan:
     new: frozenset[str]
     warnings: tuple[Finding, ...]
     proposal: Proposal
+    adoptions: tuple[Adoption, ...]
+    """Of the services that come with a history."""
     stacks: tuple[Stack, ...]
     """The platform's, which publishes the release, and after it one a service."""
     environments: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -64,6 +68,7 @@ class OnboardPlan:
             "release": self.proposal.release.as_json(),
             "files": {str(path): text for path, text in self.proposal.files.items()},
             "repositories": {name: dict(files) for name, files in self.seeds.items()},
+            "adopted": {adoption.service.name: adoption.as_json() for adoption in self.adoptions},
             "environments": {name: list(shown) for name, shown in self.environments.items()},
             "changes": [vars(change) for change in self.changes or ()],
         }
@@ -78,6 +83,8 @@ class Onboarded:
     changes: tuple[Change, ...]
     """What changed on the servers."""
     runs: tuple[PipelineRun, ...] = ()
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """The merge request of each service that came with a history and lacks something."""
 
     @property
     def changed(self) -> bool:
@@ -96,6 +103,7 @@ class Onboarded:
             "dry_run": self.dry_run,
             "changed": self.changed,
             "changes": [vars(change) for change in self.changes],
+            "merge_requests": dict(self.requests),
             "pipelines": [run.as_json() for run in self.runs],
         }
 
@@ -111,6 +119,8 @@ class Onboarding:
     confirm: Callable[[OnboardPlan], None] | None = None
     timeout: float | None = None
     patience: float = PATIENCE
+    origins: Mapping[str, Repository] = field(default_factory=dict)
+    """The repositories that services are to begin with, by the service's name."""
 
     def run(self, wishes: Sequence[Placed], *, dry_run: bool = False) -> Onboarded:
         """Onboard, or with `dry_run` tell what that would do.
@@ -133,8 +143,9 @@ class Onboarding:
                 if self.confirm is not None and not plan.nothing:
                     self.confirm(plan)
                 changes = self._carry_out(plan, opened)
+            requests = self._adopt(plan, gitlab)
             runs = first_pipelines(gitlab, plan.services, self.work, timeout=self.timeout)
-            return Onboarded(plan=plan, dry_run=False, changes=changes, runs=tuple(runs))
+            return Onboarded(plan=plan, dry_run=False, changes=changes, runs=tuple(runs), requests=requests)
 
     def _plan(self, wishes: Sequence[Placed], gitlab: GitLab, opened: Open) -> OnboardPlan:
         work = self.work
@@ -156,6 +167,11 @@ class Onboarding:
             new=found.new,
             warnings=found.warnings,
             proposal=proposal,
+            adoptions=tuple(
+                plan_adoption(service, self.origins[service.name], settings)
+                for service in services
+                if service.name in self.origins
+            ),
             stacks=stacks,
             environments={service.name: environments_of(service, settings.profile) for service in services},
         )
@@ -168,6 +184,17 @@ class Onboarding:
         with self.work.phase("Services") as opened.current.progress:
             plans += opened.session.apply(services)
         return changes_of(plans)
+
+    def _adopt(self, plan: OnboardPlan, gitlab: GitLab) -> dict[str, str]:
+        """The merge requests' addresses, by service."""
+        if not plan.adoptions:
+            return {}
+        with self.work.phase("Repositories") as progress:
+            made = {
+                adoption.service.name: adopt(adoption, gitlab, self.work.settings, progress)
+                for adoption in plan.adoptions
+            }
+        return {name: address for name, address in made.items() if address is not None}
 
 
 def check_free(gitlab: GitLab, services: Sequence[Service]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -12,9 +13,11 @@ from click.shell_completion import CompletionItem
 from infra.cli.app import App, json_option, pass_app
 from infra.cli.onboard_view import show_onboard_plan, show_onboarded
 from infra.cli.service_name import SERVICE
+from infra.clients.repository import Repository, cloned
 from infra.core.error import BadInputError, ExitCode
 from infra.operations.onboard import Onboarding, OnboardPlan
 from infra.operations.work import Work
+from pipelines.adoption import detect
 from pipelines.catalogue import Language, Tier
 from pipelines.onboarding import OPTIONS, Placed, Wish, load_wishes
 
@@ -46,6 +49,7 @@ class TeamOption(click.types.StringParamType):
 @click.option("--depends-on", "dependencies", type=SERVICE, multiple=True, help="A service that it calls.")
 @click.option("--port", type=int, help="Its port in the catalogue (default: the next that is free).")
 @click.option("--language-version", help="The oldest that builds it (default: that of the language's other services).")
+@click.option("--from", "source", metavar="FOLDER|URL", help="A git repository that it begins with, history and all.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Many services in YAML.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option("--show-files", is_flag=True, help="Show the files of the plan with their whole content.")
@@ -66,6 +70,7 @@ def onboard(
     dependencies: tuple[str, ...],
     port: int | None,
     language_version: str | None,
+    source: str | None,
     file: Path | None,
     dry_run: bool,
     show_files: bool,
@@ -87,8 +92,8 @@ def onboard(
         "dependencies": dependencies or None,
         "port": port,
         "language_version": language_version,
+        "source": source,
     }
-    wishes = _from_file(file, said) if file is not None else [Placed(wish=_wish(app, said))]
     if not (yes or dry_run or _at_a_terminal()):
         raise BadInputError("nobody can be asked here, and nothing says yes", fix="give --yes, or --dry-run to look")
 
@@ -97,8 +102,12 @@ def onboard(
         click.confirm("Do this?", abort=True, err=True)
 
     work = Work(app.settings, app.catalogue, os.environ, app.display)
-    onboarding = Onboarding(work=work, confirm=None if yes else confirm, timeout=timeout if wait else None)
-    done = onboarding.run(wishes, dry_run=dry_run)
+    with ExitStack() as held:
+        wishes, origins = _wishes(app, file, said, held)
+        onboarding = Onboarding(
+            work=work, confirm=None if yes else confirm, timeout=timeout if wait else None, origins=origins
+        )
+        done = onboarding.run(wishes, dry_run=dry_run)
     if app.as_json:
         app.print_json(done.as_json())
     elif dry_run:
@@ -106,6 +115,26 @@ def onboard(
     else:
         show_onboarded(app, done, sum(work.seconds.values()))
     return ExitCode.FINE if done.green else ExitCode.FINDINGS
+
+
+def _wishes(
+    app: App, file: Path | None, said: dict[str, object], held: ExitStack
+) -> tuple[list[Placed], dict[str, Repository]]:
+    """What is wished for, and the repositories that it is to begin with, cloned for as long as `held` is open."""
+
+    def clone(source: str) -> Repository:
+        with app.display.phase("Repository") as progress:
+            return held.enter_context(cloned(source, progress))
+
+    if file is not None:
+        wishes = _from_file(file, said)
+        return wishes, {one.wish.name: clone(one.wish.source) for one in wishes if one.wish.source is not None}
+    origin = clone(str(said["source"])) if said["source"] is not None else None
+    if origin is not None:
+        found, _ = detect(origin, origin.source) if said["language"] is None else (said["language"], "")
+        said["language"] = str(found)
+    wish = _wish(app, said)
+    return [Placed(wish=wish)], {wish.name: origin} if origin is not None else {}
 
 
 def _from_file(file: Path, said: dict[str, object]) -> list[Placed]:
