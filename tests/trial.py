@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def stack(environ: Mapping[str, str] = os.environ, *, room: int = 0) -> Iterator
         f"ports: {{gitlab: {gitlab}, openbao: {openbao}, openbao_cluster: {cluster}, nexus: {nexus}}}\n"
         f"environment_port_offsets: {json.dumps(offsets)}\n"
         "advisories: infra/profiles/advisories\n"
+        f"night: {{begins: {(datetime.now(UTC).hour + 12) % 24}}}\n"
     )
     made = Stack(folder, {**environ, "FORGELINE_PROFILE": str(profile), "FORGELINE_STATE": str(folder / "state")})
     try:

@@ -11,6 +11,7 @@ from infra.core.naming import SERVICES_GROUP, pipeline_place, team_group
 from infra.provider.resource import gitlab
 
 BRANCH = "main"
+NIGHTLY = "Nightly audit"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,14 @@ def plan_adoption(service: Service, origin: Repository, settings: Settings) -> A
     return Adoption(service=service, origin=origin, files=offered, findings=lacking(service, origin))
 
 
+def without_branch(adoption: Adoption, gitlab: GitLab) -> bool:
+    """Whether the project is yet without the history. Raises ServerError where GitLab refuses."""
+    try:
+        return absent(lambda: gitlab.project(adoption.service.project).branches.get(MAIN)) is None
+    except GitlabError as error:
+        raise explain(error, adoption.service.project) from error
+
+
 def adopt(adoption: Adoption, gitlab: GitLab, settings: Settings, progress: Progress) -> str | None:
     """Pushes the history into the empty project, and opens the merge request; each where it is not done.
 
@@ -60,7 +68,7 @@ def adopt(adoption: Adoption, gitlab: GitLab, settings: Settings, progress: Prog
     service, name = adoption.service, adoption.service.name
     project = gitlab.project(service.project)
     try:
-        if absent(lambda: project.branches.get(MAIN)) is None:
+        if without_branch(adoption, gitlab):
             progress.start(name, "pushing the history")
             token = OpenBao.of(settings).resolve(SecretRef(GITLAB_ROOT, "token"))
             adoption.origin.push(f"{settings.gitlab_url}/{service.project}.git", token, MAIN)

@@ -85,6 +85,7 @@ def _service(settings: Settings, entry: Service) -> service.Service:
         repository=entry.project,
         description=entry.description,
         pipeline_version=entry.pipeline,
+        nightly=settings.profile.night.cron(entry.name),
         openbao_url=settings.openbao_url,
         seed=seed,
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),

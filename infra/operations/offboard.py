@@ -118,7 +118,7 @@ class Offboarding:
             name=name,
             programs=programs_of(work.settings, name),
             proposal=proposal,
-            stacks=(service_program.stack(replace(alive.inputs, retired=True)), platform),
+            stacks=(service_program.stack(replace(alive.inputs, retired=True, nightly="")), platform),
         )
 
     def _carry_out(self, plan: OffboardPlan, service: Service, gitlab: GitLab, opened: Open) -> tuple[Change, ...]:

@@ -16,7 +16,7 @@ from infra.clients.repository import Repository
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
 from infra.operations import desired
-from infra.operations.adoption import Adoption, adopt, plan_adoption
+from infra.operations.adoption import Adoption, adopt, plan_adoption, without_branch
 from infra.operations.first_pipeline import first_pipelines
 from infra.operations.pipeline_run import PipelineRun
 from infra.operations.proposal import Proposal, propose
@@ -24,6 +24,7 @@ from infra.operations.published import GitLabReleases
 from infra.operations.run_lock import turn
 from infra.operations.status import gitlab_client
 from infra.operations.work import Open, Work
+from infra.programs import service as service_program
 from infra.programs.plan import Change, changes_of
 from infra.programs.stack import Stack
 from pipelines.catalogue import Catalogue, Drafts, Service
@@ -142,8 +143,7 @@ class Onboarding:
                     return Onboarded(plan=plan, dry_run=True, changes=plan.changes or ())
                 if self.confirm is not None and not plan.nothing:
                     self.confirm(plan)
-                changes = self._carry_out(plan, opened)
-            requests = self._adopt(plan, gitlab)
+                changes, requests = self._carry_out(plan, gitlab, opened)
             runs = first_pipelines(gitlab, plan.services, self.work, timeout=self.timeout)
             return Onboarded(plan=plan, dry_run=False, changes=changes, runs=tuple(runs), requests=requests)
 
@@ -176,25 +176,33 @@ class Onboarding:
             environments={service.name: environments_of(service, settings.profile) for service in services},
         )
 
-    def _carry_out(self, plan: OnboardPlan, opened: Open) -> tuple[Change, ...]:
+    def _carry_out(
+        self, plan: OnboardPlan, gitlab: GitLab, opened: Open
+    ) -> tuple[tuple[Change, ...], Mapping[str, str]]:
+        """What changed on the servers, and the merge requests' addresses by service."""
         platform, *services = plan.stacks
         with self.work.phase("Release") as opened.current.progress:
             plans = opened.session.apply([platform])
             plan.proposal.write()
+        empty = {adoption.service.name for adoption in plan.adoptions if without_branch(adoption, gitlab)}
         with self.work.phase("Services") as opened.current.progress:
-            plans += opened.session.apply(services)
-        return changes_of(plans)
+            plans += opened.session.apply(
+                [_before_history(one) if one.inputs.name in empty else one for one in services]
+            )
+        requests: dict[str, str] = {}
+        if plan.adoptions:
+            with self.work.phase("Repositories") as progress:
+                made = {one.service.name: adopt(one, gitlab, self.work.settings, progress) for one in plan.adoptions}
+            requests = {name: address for name, address in made.items() if address is not None}
+        if empty:
+            with self.work.phase("Schedules") as opened.current.progress:
+                plans += opened.session.apply([one for one in services if one.inputs.name in empty])
+        return changes_of(plans), requests
 
-    def _adopt(self, plan: OnboardPlan, gitlab: GitLab) -> dict[str, str]:
-        """The merge requests' addresses, by service."""
-        if not plan.adoptions:
-            return {}
-        with self.work.phase("Repositories") as progress:
-            made = {
-                adoption.service.name: adopt(adoption, gitlab, self.work.settings, progress)
-                for adoption in plan.adoptions
-            }
-        return {name: address for name, address in made.items() if address is not None}
+
+def _before_history(stack: Stack) -> Stack:
+    """The service's stack as long as its repository has no branch, of which a schedule could be."""
+    return service_program.stack(replace(stack.inputs, nightly=""))
 
 
 def check_free(gitlab: GitLab, services: Sequence[Service]) -> None:

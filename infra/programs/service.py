@@ -26,6 +26,8 @@ class Service:
     description: str
     pipeline_version: str
     """The pipeline release that it is on: a tag of `platform/pipelines`."""
+    nightly: str
+    """When its dependencies are looked at anew: a cron expression in UTC. Empty where there is nothing to look at."""
     openbao_url: str
     """The audience of its jobs' tokens."""
     seed: Mapping[str, str]
@@ -52,13 +54,13 @@ def stack(inputs: Service) -> Stack:
 
 
 def build(inputs: Service, gates: Gates) -> None:
-    """Declares the service. The first push comes last, for it starts the first pipeline.
+    """Declares the service. The first push comes late, for it starts the first pipeline.
 
     Of a service that is retired only the project stays, with its protections and content: the rest is removed.
     """
     import pulumi
 
-    from infra.components.project import BRANCH, ServiceProject, ServiceProjectConfig
+    from infra.components.project import BRANCH, NIGHTLY, ServiceProject, ServiceProjectConfig
     from infra.provider.resource import gitlab
 
     top = pulumi.ResourceOptions()
@@ -76,19 +78,29 @@ def build(inputs: Service, gates: Gates) -> None:
         top,
     )
     ready = [*service.ready, *([] if inputs.retired else _access(inputs, service, gates, top))]
-    if not inputs.seed:
-        return
-    gitlab.RepositoryFiles(
-        f"{inputs.name}-seed",
-        project=service.project.path,
-        branch=BRANCH,
-        files=dict(inputs.seed),
-        executable=list(inputs.executable),
-        message="Begin the service",
-        mode="seed",
-        # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
-        opts=pulumi.ResourceOptions(depends_on=ready, ignore_changes=["files", "executable"]),
-    )
+    if inputs.seed:
+        seed = gitlab.RepositoryFiles(
+            f"{inputs.name}-seed",
+            project=service.project.path,
+            branch=BRANCH,
+            files=dict(inputs.seed),
+            executable=list(inputs.executable),
+            message="Begin the service",
+            mode="seed",
+            # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
+            opts=pulumi.ResourceOptions(depends_on=ready, ignore_changes=["files", "executable"]),
+        )
+        ready = [seed]
+    if inputs.nightly:
+        gitlab.PipelineSchedule(
+            f"{inputs.name}-nightly",
+            project=service.project.path,
+            description=NIGHTLY,
+            branch=BRANCH,
+            cron=inputs.nightly,
+            # A schedule is of a branch that is there.
+            opts=pulumi.ResourceOptions(depends_on=ready),
+        )
 
 
 def _access(

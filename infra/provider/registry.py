@@ -10,6 +10,7 @@ from infra.provider.gitlab.member import MEMBER
 from infra.provider.gitlab.project import PROJECT
 from infra.provider.gitlab.protection import PROTECTED_BRANCH, PROTECTED_TAG
 from infra.provider.gitlab.runner import RUNNER
+from infra.provider.gitlab.schedule import PIPELINE_SCHEDULE
 from infra.provider.gitlab.settings import APPLICATION_SETTINGS
 from infra.provider.gitlab.share import PROJECT_SHARE
 from infra.provider.gitlab.tag import TAG
@@ -33,6 +34,7 @@ _ALL: tuple[Kind[Any], ...] = (
     GROUP,
     GROUP_VARIABLE,
     MEMBER,
+    PIPELINE_SCHEDULE,
     PROJECT,
     PROJECT_SHARE,
     PROJECT_VARIABLE,

@@ -259,6 +259,40 @@ class Member(pulumi.CustomResource):
         )
 
 
+class PipelineSchedule(pulumi.CustomResource):
+    """Pipelines of a branch at the times of a cron expression in UTC."""
+
+    project: pulumi.Output[str]
+    description: pulumi.Output[str]
+    branch: pulumi.Output[str]
+    cron: pulumi.Output[str]
+    active: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        project: pulumi.Input[str],
+        description: pulumi.Input[str],
+        branch: pulumi.Input[str],
+        cron: pulumi.Input[str],
+        active: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:gitlab:PipelineSchedule",
+            resource_name,
+            {
+                "project": project,
+                "description": description,
+                "branch": branch,
+                "cron": cron,
+                "active": active,
+            },
+            opts,
+        )
+
+
 class Project(pulumi.CustomResource):
     """A project; its natural key is the full path."""
 

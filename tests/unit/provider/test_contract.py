@@ -71,6 +71,9 @@ CASES = [
          changed={"merge_access_level": "developer", "allow_force_push": True}),
     Case(kind="gitlab:ProtectedTag", inputs={"project": PROJECT, "tag": "v*"},
          changed={"create_access_level": "developer"}),
+    Case(kind="gitlab:PipelineSchedule", inputs={"project": "contract/tagged", "description": "Nightly",
+                                                 "branch": "main", "cron": "7 2 * * *"},
+         changed={"cron": "9 3 * * *", "active": False}),
     Case(kind="gitlab:Runner", inputs={"description": "contract", "token": "openbao:contract/runner#token",
                                        "tag_list": ["b", "a"]},
          changed={"tag_list": ["c"], "run_untagged": False, "paused": True}),
@@ -205,6 +208,18 @@ def test_a_kind_keeps_the_contract(case: Case, ground: Any) -> None:
     kind.delete(ground.connections, wanted)
     if not case.stays:
         assert kind.read(ground.connections, wanted) is None
+
+
+OF_A_PROJECT = [case for case in CASES if {"project", "holder"} & set(case.inputs)]
+
+
+@pytest.mark.parametrize("case", OF_A_PROJECT, ids=lambda case: case.kind)
+def test_what_belongs_to_a_project_that_is_gone_is_gone(case: Case, ground: Any) -> None:
+    kind = KINDS[f"forgeline:{case.kind}"]
+    owner = "project" if "project" in case.inputs else "holder"
+    wanted = _wanted(kind, {**_filled(ground, case.inputs), owner: "contract/absent"})
+    assert kind.read(ground.connections, wanted) is None
+    kind.delete(ground.connections, wanted)
 
 
 def test_every_kind_has_a_case() -> None:
