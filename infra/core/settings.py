@@ -135,6 +135,12 @@ class Settings(_Model):
         return self.pipelines / "release.yaml"
 
     @property
+    def teams(self) -> Path:
+        """The file of the teams that may own services: the one beside the catalogue, else the checkout's."""
+        own = self.pipelines / "teams.yaml"
+        return own if own.is_file() else PIPELINES / "teams.yaml"
+
+    @property
     def policy(self) -> Path:
         """What licences and dependencies the gates let through: the file beside the catalogue, else the checkout's."""
         own = self.pipelines / "policy.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +40,11 @@ class Plan:
     stack: str
     changes: tuple[Change, ...] = ()
     skipped: bool = False
+
+
+def changes_of(plans: Iterable[Plan]) -> tuple[Change, ...]:
+    """The changes of all the plans, in their order."""
+    return tuple(change for plan in plans for change in plan.changes)
 
 
 @dataclass(frozen=True, kw_only=True)

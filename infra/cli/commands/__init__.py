@@ -25,6 +25,10 @@ COMMANDS = {
     "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
     "verify": Place("verify", "Check everything that must be true of the running stack."),
     "pipelines": Place("pipelines", "Render, check, run, release and roll out pipelines."),
+    "onboard": Place(
+        "onboard", "Make a new service, or adopt a repository: project, pipeline, access, first pipeline."
+    ),
+    "offboard": Place("offboard", "Take a service out of work, and keep what it made."),
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
