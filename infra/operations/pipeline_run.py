@@ -57,6 +57,8 @@ class PipelineRun:
     ref: str
     sha: str
     web_url: str
+    created_at: str = ""
+    """When, as GitLab writes it: ISO 8601."""
     seconds: float | None = None
     jobs: tuple[Job, ...] = ()
 
@@ -181,6 +183,7 @@ def _run(service: str, fields: dict[str, Any], jobs: tuple[Job, ...] = ()) -> Pi
         ref=fields["ref"],
         sha=fields["sha"],
         web_url=fields["web_url"],
+        created_at=fields.get("created_at") or "",
         seconds=fields.get("duration"),
         jobs=tuple(sorted(jobs, key=lambda job: (job.stage, job.name))),
     )
