@@ -23,6 +23,7 @@ COMMANDS = {
     "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
     "verify": Place("verify", "Check everything that must be true of the running stack."),
     "services": Place("services", "Show the fleet: pipelines, versions, drift; bring boiler-plate up to date."),
+    "service": Place("service", "Show one service in depth, and what to type next."),
     "pipelines": Place("pipelines", "Render, check, run, release and roll out pipelines."),
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),

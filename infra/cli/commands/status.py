@@ -79,8 +79,9 @@ FLEXIBLE = {"health", "version", "process", "password kept in"}
 """Columns that a narrow terminal may break into lines; what people copy stays whole."""
 
 
-def plain_table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+def plain_table(*columns: str, head: bool = True) -> Table:
+    """A table without lines; with `head`, the columns have titles."""
+    table = Table(box=None, show_header=head, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         flexible = column in FLEXIBLE
         table.add_column(column, no_wrap=not flexible, overflow="fold", min_width=8 if flexible else None)

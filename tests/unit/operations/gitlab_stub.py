@@ -27,7 +27,7 @@ def stub(answers: Mapping[str, Answer], asked: list[str]) -> Iterator[GitLab]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             parts = urlsplit(self.path)
             path = unquote(parts.path).removeprefix("/api/v4")
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
