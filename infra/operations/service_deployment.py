@@ -34,9 +34,10 @@ def last_deployment(project: Project, environment: str) -> dict[str, str]:
 
     GitLab's own approvals of deployments are a paid feature; here an approval is a job that waits for a person.
     """
-    wanted = {"environment": environment, "status": "success", "order_by": "id", "sort": "desc"}
     try:
-        found = project.deployments.list(**wanted, per_page=1, page=1, get_all=False)
+        found = project.deployments.list(
+            environment=environment, status="success", order_by="id", sort="desc", per_page=1, page=1, get_all=False
+        )
         if not found:
             return {}
         last = found[0].attributes

@@ -182,11 +182,13 @@ def service_view(settings: Settings, catalogue: Catalogue, name: str) -> Service
         return gitlab_client(settings, openbao, timeout=PATIENCE)
 
     gitlab = reading.of("GitLab", connect, None)
-    project, runs, failures, newest_release, pipeline_drift = None, [], (), None, None
+    runs: list[PipelineRun] = []
+    failures: tuple[Failed, ...] = ()
+    project, newest_release, pipeline_drift = None, None, None
     if gitlab is not None:
         project = reading.of("GitLab", lambda: gitlab.find_project(service.project), None)
-        runs = reading.of("GitLab", lambda: last_runs(gitlab, service, RUNS), [])
-        failures = reading.of("GitLab", lambda: _failures(gitlab, service, runs), ())
+        runs = reading.of("GitLab", lambda: last_runs(gitlab, service, RUNS), runs)
+        failures = reading.of("GitLab", lambda: _failures(gitlab, service, runs), failures)
         pipeline_drift = reading.of("GitLab", lambda: _drift(settings, catalogue, service, gitlab, project), None)
         newest_release = reading.of("GitLab", lambda: newest(GitLabReleases(gitlab).versions()), None)
     with ServiceProbe(settings) as probe:
@@ -237,7 +239,9 @@ def _drift(
 def _running(
     probe: ServiceProbe, service: Service, environment: str, reading: _Reading, project: Project | None
 ) -> Running:
-    found = {} if project is None else reading.of("GitLab", lambda: last_deployment(project, environment), {})
+    found: dict[str, str] = {}
+    if project is not None:
+        found = reading.of("GitLab", lambda: last_deployment(project, environment), found)
     version = probe.version(service, environment)
     return Running(
         environment=environment,

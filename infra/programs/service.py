@@ -10,6 +10,10 @@ from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
 
 
+SEED_MESSAGE = "Begin the service"
+"""The first commit of a service's repository."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """All that a service's resources depend on. `seed` maps a path to the text that an empty repository begins with."""
@@ -81,7 +85,7 @@ def build(inputs: Service, gates: Gates) -> None:
         branch=BRANCH,
         files=dict(inputs.seed),
         executable=list(inputs.executable),
-        message="Begin the service",
+        message=SEED_MESSAGE,
         mode="seed",
         # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
         opts=pulumi.ResourceOptions(

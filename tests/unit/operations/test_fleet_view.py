@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from infra.clients.gitlab import GitLab
+from infra.core.blob import blob_ids
 from infra.core.error import BadInputError, ServerError
 from infra.core.secret import SecretValue
 from infra.core.settings import ROOT, Settings, load_settings
 from infra.operations.fleet_view import FleetView, Selection, fleet_view
-from infra.provider.gitlab.tree import blob_ids
 from pipelines.catalogue import Catalogue
 from pipelines.source import Source
 from tests.trial import free_ports
