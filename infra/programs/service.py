@@ -9,7 +9,6 @@ from infra.core.naming import publish_role, service_stack
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
 
-
 SEED_MESSAGE = "Begin the service"
 """The first commit of a service's repository."""
 

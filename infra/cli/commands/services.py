@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from infra.cli.app import App, json_option
+from infra.cli.commands.services_update import update
 from infra.cli.fleet_table import fleet_table
 from infra.core.error import ExitCode
 from infra.operations.fleet_view import PATIENCE, Selection, fleet_view
@@ -42,3 +43,6 @@ def services(
         for problem in sorted({problem for row in view.rows for problem in row.problems}):
             app.out.print(f"[yellow]not known:[/] {problem}", soft_wrap=True)
     return ExitCode.FINE if view.complete else ExitCode.SERVER_FAILED
+
+
+services.add_command(update)
