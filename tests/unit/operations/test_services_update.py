@@ -28,7 +28,7 @@ OLD = {"same": LINES, "by-us": LINES, "by-both": LINES, "clash": LINES, "unwante
 NEW = {
     "same": LINES,
     "by-us": LINES + "skeleton\n",
-    "by-both": LINES + "skeleton\n",
+    "by-both": LINES + "skeleton of both\n",
     "clash": LINES.replace("line 4", "skeleton"),
     "unwanted": LINES + "skeleton\n",
     "ci/new": "#!/bin/sh\n",
@@ -119,7 +119,7 @@ def test_a_merge_request_has_what_is_new_and_leaves_what_is_the_teams(begin: Beg
     assert (done.outcome, done.needs_people) == (Outcome.OPENED, True)
     assert {file.path: str(file.fate) for file in done.files} == FATES
     assert repository.text("by-us") == NEW["by-us"]
-    assert repository.text("by-both") == "team\n" + LINES + "skeleton\n"
+    assert repository.text("by-both") == "team\n" + NEW["by-both"]
     assert repository.text("clash") == TEAM["clash"]
     there = listed(repository.project, BRANCH)
     assert set(there) == {"same", "by-us", "by-both", "clash", "own", "ci/new", LOCK}
@@ -181,10 +181,10 @@ def test_the_next_skeleton_finds_its_base_in_the_history(begin: Begin) -> None:
     repository.merge()
     # The line that the skeleton put in last time is changed again, beside what the team wrote: with the first base, or
     # with the merged text as base, one of the two would be in the way.
-    newest = {**NEW, "by-both": LINES + "skeleton, newest\n"}
+    newest = {**NEW, "by-both": LINES + "skeleton of both, newest\n"}
     done = repository.update(newest)
     assert done.outcome is Outcome.OPENED
-    assert repository.text("by-both") == "team\n" + LINES + "skeleton, newest\n"
+    assert repository.text("by-both") == "team\n" + newest["by-both"]
 
 
 def test_nothing_to_do_is_said(begin: Begin) -> None:
