@@ -28,6 +28,7 @@ COMMANDS = {
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
+    "adopt": Place("adopt", "Take what is already on the servers into the state, without changing them."),
     "refresh": Place("stack", "Take what the servers have into the state."),
     "pulumi": Place("pulumi", "Run the plain Pulumi command on the stacks."),
     "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),
