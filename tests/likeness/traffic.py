@@ -25,7 +25,7 @@ COMMITS = 400
 READ_PAUSE = 0.2
 """Seconds that a reader looks at what it got."""
 WRITE_PAUSE = 0.5
-PUSH_PAUSE = 1.0
+PUSH_PAUSE = 3.0
 POLL_PAUSE = 1.0
 """Seconds between two questions of an idle runner: `check_interval` of the lab's runner."""
 

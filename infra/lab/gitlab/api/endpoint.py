@@ -27,7 +27,8 @@ from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.user import User
 
 BASE = "/api/v4"
-THREADS = 16
+READERS, WRITERS = 8, 16
+"""Threads for what only reads, and for the rest: reads go on while others wait for their turn to write."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ class Api:
     def __init__(self, instance: Instance, routes: Sequence[Route]) -> None:
         self._instance = instance
         self._router = Router(routes)
-        self._threads: anyio.CapacityLimiter | None = None
+        self._threads: dict[bool, anyio.CapacityLimiter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,11 +65,12 @@ class Api:
         route, segments = self._find(http.method, path)
         headers = {name.lower(): value for name, value in http.headers.items()}
         body = await _read(http, route)
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(THREADS)
+        if not self._threads:
+            self._threads = {True: anyio.CapacityLimiter(READERS), False: anyio.CapacityLimiter(WRITERS)}
+        limiter = self._threads[route.transaction == Transaction.READ]
         try:
             return await anyio.to_thread.run_sync(
-                self._run, route, path, segments, http.url.query, headers, body, limiter=self._threads
+                self._run, route, path, segments, http.url.query, headers, body, limiter=limiter
             )
         finally:
             if body.form is not None:
