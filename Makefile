@@ -63,6 +63,7 @@ test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (m
 bench: tools ## measure bring-up and keep the figures under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.proofs
+	$(BIN)/python -m tests.benchmarks.onboarding
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
