@@ -19,8 +19,9 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from infra.core.error import BadInputError
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, team_group
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group
 from infra.core.settings import ROOT
+from pipelines.boilerplate import LOCK, lock_text
 
 GO_MODULES: Final = "forgeline.internal/trading"
 """Where Go modules are. Nobody outside imports them; `internal` is a top-level domain that is never delegated."""
@@ -65,9 +66,13 @@ class SkeletonService(Protocol):
     def port(self) -> int:
         """The port on which the service listens if nobody says otherwise."""
 
+    @property
+    def dependencies(self) -> Iterable[str]:
+        """Services that this one calls."""
+
 
 def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str, str]:
-    """The files of `service`'s repository: path to text, in the order of paths. `root` is the checkout.
+    """The files of `service`'s repository, and their lock: path to text, in the order of paths. `root` is the checkout.
 
     Raises BadInputError for a name or description that can't be used, a language without a skeleton, and a template
     that can't be rendered.
@@ -85,6 +90,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
         "tier": str(service.tier),
         "owners": tuple(service.owners),
         "port": service.port,
+        "dependencies": tuple(service.dependencies),
         "language_readme": f"{language}/README.part.j2",
         "domain_readme": f"{domain}/README.part.j2",
         "domain_checks": f"{domain}/checks.part.j2",
@@ -97,7 +103,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
             if path in files:
                 raise BadInputError(f"{path} is made by another template too", where=f"{layer}/{template}.j2")
             files[path] = _render(environment, f"{layer}/{template}.j2", context)
-    return dict(sorted(files.items()))
+    return dict(sorted({**files, LOCK: lock_text(files)}.items()))
 
 
 def python_package(name: str) -> str:
@@ -165,6 +171,7 @@ def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
         java_package=java_package,
         json=lambda value: json.dumps(value, ensure_ascii=False),
         python_package=python_package,
+        variable=dependency_variable,
         xml=escape,
     )
     return environment

@@ -38,6 +38,11 @@ def team_group(name: str) -> str:
     return f"{TEAMS_GROUP}/{name}"
 
 
+def dependency_variable(name: str) -> str:
+    """The environment variable that tells a service the address of the service `name`: `MARKET_DATA_URL`."""
+    return f"{name.replace('-', '_').upper()}_URL"
+
+
 def pipeline_place(name: str, version: str) -> str:
     """Where a service's pipeline is, as GitLab's project setting `ci_config_path` has it."""
     return f"{name}.yml@{PIPELINES_PROJECT}:{version}"

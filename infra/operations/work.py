@@ -74,12 +74,15 @@ class Work:
             return Toolchain.of(self.settings, self.environ).ensure(LAB_TOOLS, progress)
 
     @contextmanager
-    def session(self, tools: Mapping[str, InstalledTool]) -> Iterator[Open]:
-        """An open session. Without tools it can read states and servers, and starts no engine."""
+    def session(self, tools: Mapping[str, InstalledTool], *, start: bool = True) -> Iterator[Open]:
+        """An open session. Without tools it can read states and servers, and starts no engine.
+
+        With `start`, whoever needs a server of the lab that does not run starts it.
+        """
         current = Current()
         connections = Connections.of(
             self.settings,
-            servers=desired.servers(self.settings, tools) if tools else (),
+            servers=desired.servers(self.settings, tools) if tools and start else (),
             progress=current,
             observe=self.observe,
         )

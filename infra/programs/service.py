@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from infra.components.project import ServiceProject
 
+SEED_MESSAGE = "Begin the service"
+"""The first commit of a service's repository."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -85,7 +88,7 @@ def build(inputs: Service, gates: Gates) -> None:
             branch=BRANCH,
             files=dict(inputs.seed),
             executable=list(inputs.executable),
-            message="Begin the service",
+            message=SEED_MESSAGE,
             mode="seed",
             # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
             opts=pulumi.ResourceOptions(depends_on=ready, ignore_changes=["files", "executable"]),

@@ -24,6 +24,8 @@ COMMANDS = {
     "status": Place("status", "Show servers, services and their last pipelines."),
     "credentials": Place("status", "Say who can sign in where, and where passwords are kept."),
     "verify": Place("verify", "Check everything that must be true of the running stack."),
+    "services": Place("services", "Show the fleet: pipelines, versions, drift; bring boiler-plate up to date."),
+    "service": Place("service", "Show one service in depth, and what to type next."),
     "pipelines": Place("pipelines", "Render, check, run, release and roll out pipelines."),
     "onboard": Place(
         "onboard", "Make a new service, or adopt a repository: project, pipeline, access, first pipeline."
@@ -32,6 +34,7 @@ COMMANDS = {
     "deploy": Place("deploy", "Bring a published version into an environment."),
     "gate": Place("gate", "Answer what the pipelines' jobs ask: licences, advisories, SBOM, approval, health."),
     "drift": Place("stack", "Show what was changed on the servers by hand."),
+    "adopt": Place("adopt", "Take what is already on the servers into the state, without changing them."),
     "refresh": Place("stack", "Take what the servers have into the state."),
     "pulumi": Place("pulumi", "Run the plain Pulumi command on the stacks."),
     "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.error import BadInputError
-from infra.provider.gitlab.tree import blob_ids
 from infra.provider.kind import Kind
 from infra.provider.provider import bring_about, complete
 from infra.provider.registry import KINDS
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 GROUP = "contract"
 PROJECT = "contract/app"
