@@ -204,11 +204,11 @@ def load_catalogue(
     owners: Mapping[str, Team] = {}
     try:
         made = parse(drafts.get(release) or read_text(release), str(release), ReleaseFile)
-        owners = load_teams(teams) if teams else {}
+        if teams is not None:
+            owners = load_teams(teams)
+            findings += _owners_are_teams(entries, owners)
     except InvalidDocumentError as error:
         findings += error.findings
-    if owners:
-        findings += _owners_are_teams(entries, owners)
     if findings or made is None:
         raise InvalidDocumentError(sorted(findings, key=lambda f: (f.file, f.line, f.column)))
     services = {entry.service.name: entry.service for entry in sorted(entries, key=lambda e: e.service.name)}

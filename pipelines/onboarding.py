@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.finding import Finding, Severity
@@ -71,7 +71,14 @@ class Wish(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    services: Annotated[tuple[Wish, ...], Field(min_length=1)]
+    services: tuple[Wish, ...]
+
+    @field_validator("services")
+    @classmethod
+    def _some(cls, value: tuple[Wish, ...]) -> tuple[Wish, ...]:
+        if not value:
+            raise ValueError("has no service")
+        return value
 
 
 Place = Callable[[str], tuple[str, int, int]]

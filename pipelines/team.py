@@ -36,7 +36,7 @@ class Team(_Model):
 
 
 class _File(_Model):
-    teams: Annotated[tuple[Team, ...], Field(min_length=1)]
+    teams: tuple[Team, ...]
 
 
 def load_teams(path: Path) -> dict[str, Team]:

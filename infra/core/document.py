@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -143,12 +143,19 @@ def _fields(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """The keys that the model at `loc` knows."""
     current = model
     for part in loc:
-        field = current.model_fields.get(str(part))
+        if isinstance(part, int):
+            continue  # an item of the list that the part before names
+        field = current.model_fields.get(part)
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        inside = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
+        if not inside:
             return list(current.model_fields)
-        current = annotation
+        current = inside[0]
     return [info.alias or name for name, info in current.model_fields.items()]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def place(text: str, loc: tuple[int | str, ...]) -> tuple[int, int]:

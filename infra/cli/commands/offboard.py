@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, at_a_terminal, json_option, pass_app
 from infra.cli.onboard_view import near, show_changes_by_system
 from infra.cli.service_name import SERVICE
 from infra.core.error import BadInputError
@@ -29,7 +28,7 @@ def offboard(app: App, name: str, dry_run: bool, yes: bool) -> None:
     Its repository, artifacts, secrets and evidence stay. Refused while other services depend on it. Shows the plan and
     asks, unless --yes is given. Run again, it finishes what was interrupted, or changes nothing.
     """
-    if not (yes or dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
+    if not (yes or dry_run or at_a_terminal()):
         raise BadInputError("nobody can be asked here, and nothing says yes", fix="give --yes, or --dry-run to look")
 
     def confirm(plan: OffboardPlan) -> None:

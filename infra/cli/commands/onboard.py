@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, at_a_terminal, json_option, pass_app
 from infra.cli.onboard_view import show_onboard_plan, show_onboarded
 from infra.cli.service_name import SERVICE
 from infra.clients.repository import Repository, cloned
@@ -94,7 +93,7 @@ def onboard(
         "language_version": language_version,
         "source": source,
     }
-    if not (yes or dry_run or _at_a_terminal()):
+    if not (yes or dry_run or at_a_terminal()):
         raise BadInputError("nobody can be asked here, and nothing says yes", fix="give --yes, or --dry-run to look")
 
     def confirm(plan: OnboardPlan) -> None:
@@ -149,7 +148,7 @@ def _from_file(file: Path, said: dict[str, object]) -> list[Placed]:
 def _wish(app: App, said: dict[str, object]) -> Wish:
     """The wish, with what is missing asked for if somebody is there. Raises BadInputError otherwise."""
     missing = [key for key in ("name", "language", "tier", "owners") if said[key] is None]
-    if missing and not _at_a_terminal():
+    if missing and not at_a_terminal():
         options = ", ".join(OPTIONS[key] for key in missing)
         raise BadInputError(f"{options} is missing", fix="give it: nobody can be asked here")
     for key in missing:
@@ -166,7 +165,3 @@ def _asked(app: App, key: str) -> object:
     return click.prompt(
         key.capitalize(), type=click.Choice([str(one) for one in closed]), default=str(default), err=True
     )
-
-
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
