@@ -52,7 +52,7 @@ format: $(VENV)/.ready ## format the Python code
 	$(BIN)/ruff format .
 
 unit: tools ## unit tests, and tests that start one server or tool
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab

@@ -9,7 +9,7 @@ from typing import Any
 
 import gitlab
 import requests
-from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabGetError, GitlabHttpError
+from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabGetError, GitlabHttpError, GitlabListError
 from gitlab.v4.objects import Group, Project, User
 from requests.adapters import HTTPAdapter
 
@@ -149,7 +149,7 @@ def absent(get: Callable[[], Any]) -> Any:
     """What `get` returns, or None where GitLab answers 404."""
     try:
         return get()
-    except GitlabGetError as error:
+    except (GitlabGetError, GitlabListError) as error:
         if error.response_code == 404:
             return None
         raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +53,22 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInputError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file as a whole or not at all; a file that was there keeps its mode."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    if path.exists():
+        shutil.copymode(path, temporary)
+    temporary.replace(path)
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Raises BadInputError for the first of the files that can't be changed."""
+    for path in paths:
+        if not os.access(path.parent, os.W_OK):
+            raise BadInputError("can't be changed: its folder is read-only", where=str(path))
 
 
 def load(path: Path, model: type[Model]) -> Model:

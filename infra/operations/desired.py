@@ -18,8 +18,10 @@ from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.catalogue import Catalogue, Service
 from pipelines.release import same_or_new
+from pipelines.service_page import PAGE, service_page
 from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
+from pipelines.team import membership
 
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
@@ -86,6 +88,7 @@ def platform_stack(
             pipeline_files=same_or_new(known.last_files, Source.of(settings, catalogue).files()),
             nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
             other_releases={version: blobs for version, blobs in known.blobs.items() if version != catalogue.release},
+            teams=membership(catalogue.teams),
         )
     )
 
@@ -95,16 +98,23 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
     return [service.stack(_service(settings, entry)) for entry in catalogue if names is None or entry.name in names]
 
 
+def first_files(settings: Settings, entry: Service) -> dict[str, str]:
+    """What a service's repository begins with: its skeleton, and the page about its delivery."""
+    return {**render_skeleton(entry), PAGE: service_page(entry, settings)}
+
+
 def _service(settings: Settings, entry: Service) -> service.Service:
-    seed = render_skeleton(entry)
+    seed = first_files(settings, entry) if entry.seeded else {}
     return service.Service(
         name=entry.name,
         repository=entry.project,
         description=entry.description,
         pipeline_version=entry.pipeline,
+        nightly=settings.profile.night.cron(entry.name),
         openbao_url=settings.openbao_url,
         seed=seed,
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
+        teams=entry.owners,
     )

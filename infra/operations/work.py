@@ -39,9 +39,10 @@ class Current:
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """A session that is open, its connections, and where it tells what it does."""
+    """A session that is open, its tools and connections, and where it tells what it does."""
 
     session: Session
+    tools: Mapping[str, InstalledTool]
     connections: Connections
     current: Current
 
@@ -90,7 +91,7 @@ class Work:
             return tools["pulumi"].path
 
         with Session(self.settings, engine=engine, connections=connections, progress=current) as session:
-            yield Open(session=session, connections=connections, current=current)
+            yield Open(session=session, tools=tools, connections=connections, current=current)
 
     def observe(self, verb: str, path: str, _status: int) -> None:
         """Counts a request if it may have changed something."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,6 +53,11 @@ class Plan:
     stack: str
     changes: tuple[Change, ...] = ()
     skipped: bool = False
+
+
+def changes_of(plans: Iterable[Plan]) -> tuple[Change, ...]:
+    """The changes of all the plans, in their order."""
+    return tuple(change for plan in plans for change in plan.changes)
 
 
 @dataclass(frozen=True, kw_only=True)
