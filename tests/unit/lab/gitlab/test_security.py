@@ -154,26 +154,16 @@ def test_an_entry_that_cannot_be_read_is_not_there(tmp_path: Path) -> None:
         archive_entry(path, "x")
 
 
-@pytest.mark.parametrize(
-    "path", ["../../secret.key", "/etc/passwd", ".git/config", "a/../../x", "..%2f..%2fsecret.key"]
-)
-@pytest.mark.parametrize("where", ["repository/files/{path}/raw?ref=main", "repository/archive.zip?path={path}"])
-def test_paths_do_not_leave_the_repository(served: Served, project: Any, where: str, path: str) -> None:
-    key = (served.instance.settings.data / "secret.key").read_bytes()
-    with served.http() as api:
-        answer = api.get(f"/projects/{project.id}/{where.format(path=path)}")
-    assert answer.status_code in (400, 404, 501)
-    assert key not in answer.content
-
-
 OUTSIDE = ["../../secret.key", "/etc/passwd", ".git/config", "a/../../x", "HEAD", "../HEAD"]
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
 @pytest.mark.parametrize("where", ["repository/files/{path}/raw?ref=main", "repository/archive.zip?path={path}"])
 def test_paths_do_not_leave_the_repository(served: Served, project: Any, where: str, path: str) -> None:
+    key = (served.instance.settings.data / "secret.key").read_bytes()
     answer = served.http().get(f"/projects/{project.id}/{where.format(path=quote(path, safe=''))}")
     assert answer.status_code in (400, 404)
+    assert key not in answer.content
 
 
 @pytest.mark.parametrize("path", ["../../outside.yml", "/../../outside.yml", "a/../../../outside.yml"])
