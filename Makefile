@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FORGELINE := $(BIN)/forgeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab bench lock
+.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab test-docker bench lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,10 +52,13 @@ format: $(VENV)/.ready ## format the Python code
 	$(BIN)/ruff format .
 
 unit: tools ## unit tests, and tests that start one server or tool
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py tests/docker
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab
+
+test-docker: $(VENV)/.ready ## the kinds of a container engine, on a real engine (part of `make test`)
+	$(BIN)/pytest -v tests/docker
 
 test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (minutes; not part of `make test`)
 	$(BIN)/pytest -q tests/likeness tests/unit/lab/gitlab/pipelines/test_real_runner.py
