@@ -38,7 +38,9 @@ def problem(words: list[str]) -> str:
         if command.context_settings.get("ignore_unknown_options"):
             return ""  # what follows is another program's
         if word.startswith("-"):
-            if word not in {option for one in command.params for option in one.opts} | {"--help"}:
+            if word not in {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {
+                "--help"
+            }:
                 return f"{' '.join(words)}: no option {word}"
         elif isinstance(command, click.Group) and word.islower():
             found = command.get_command(context, word)
