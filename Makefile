@@ -52,7 +52,7 @@ format: $(VENV)/.ready ## format the Python code
 	$(BIN)/ruff format .
 
 unit: tools ## unit tests, and tests that start one server or tool
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab
@@ -63,6 +63,7 @@ test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (m
 bench: tools ## measure bring-up and keep the figures under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.proofs
+	$(BIN)/python -m tests.benchmarks.onboarding
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -19,8 +19,9 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from infra.core.error import BadInputError
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group
 from infra.core.settings import ROOT
+from pipelines.boilerplate import LOCK, lock_text
 
 GO_MODULES: Final = "forgeline.internal/trading"
 """Where Go modules are. Nobody outside imports them; `internal` is a top-level domain that is never delegated."""
@@ -71,7 +72,7 @@ class SkeletonService(Protocol):
 
 
 def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str, str]:
-    """The files of `service`'s repository: path to text, in the order of paths. `root` is the checkout.
+    """The files of `service`'s repository, and their lock: path to text, in the order of paths. `root` is the checkout.
 
     Raises BadInputError for a name or description that can't be used, a language without a skeleton, and a template
     that can't be rendered.
@@ -102,7 +103,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
             if path in files:
                 raise BadInputError(f"{path} is made by another template too", where=f"{layer}/{template}.j2")
             files[path] = _render(environment, f"{layer}/{template}.j2", context)
-    return dict(sorted(files.items()))
+    return dict(sorted({**files, LOCK: lock_text(files)}.items()))
 
 
 def python_package(name: str) -> str:
@@ -121,8 +122,8 @@ def go_module(name: str) -> str:
 
 
 def code_owners(owners: Iterable[str]) -> str:
-    """Teams as CODEOWNERS spells them: `@risk @trading-core`."""
-    return " ".join("@" + owner.removeprefix("@") for owner in owners)
+    """Teams as CODEOWNERS spells them, by their GitLab groups: `@teams/risk @teams/trading-core`."""
+    return " ".join("@" + team_group(owner.removeprefix("@")) for owner in owners)
 
 
 def _check(service: SkeletonService, templates: Path) -> None:
@@ -135,7 +136,7 @@ def _check(service: SkeletonService, templates: Path) -> None:
     if service.language not in known:
         fix = f"use one of {', '.join(known)}"
         raise BadInputError(f"there is no skeleton for {str(service.language)!r}", where="language", fix=fix)
-    if _is_reserved(name, service.language):
+    if is_reserved(name, service.language):
         message = f"{name!r} has a meaning of its own in {service.language}"
         raise BadInputError(message, where="name", fix=f"add a word, such as {name}-service")
     if not service.description.isprintable():
@@ -145,7 +146,7 @@ def _check(service: SkeletonService, templates: Path) -> None:
             raise BadInputError(f"{owner!r} is not a team's name", where="owners")
 
 
-def _is_reserved(name: str, language: str) -> bool:
+def is_reserved(name: str, language: str) -> bool:
     """Whether what is derived from `name` would be a keyword, or would hide something that the service needs."""
     if language == "python":
         package = python_package(name)

@@ -10,7 +10,9 @@ from infra.provider.gitlab.member import MEMBER
 from infra.provider.gitlab.project import PROJECT
 from infra.provider.gitlab.protection import PROTECTED_BRANCH, PROTECTED_TAG
 from infra.provider.gitlab.runner import RUNNER
+from infra.provider.gitlab.schedule import PIPELINE_SCHEDULE
 from infra.provider.gitlab.settings import APPLICATION_SETTINGS
+from infra.provider.gitlab.share import PROJECT_SHARE
 from infra.provider.gitlab.tag import TAG
 from infra.provider.gitlab.token import ACCESS_TOKEN, DEPLOY_TOKEN
 from infra.provider.gitlab.variable import GROUP_VARIABLE, PROJECT_VARIABLE
@@ -32,7 +34,9 @@ _ALL: tuple[Kind[Any], ...] = (
     GROUP,
     GROUP_VARIABLE,
     MEMBER,
+    PIPELINE_SCHEDULE,
     PROJECT,
+    PROJECT_SHARE,
     PROJECT_VARIABLE,
     PROTECTED_BRANCH,
     PROTECTED_TAG,

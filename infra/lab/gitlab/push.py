@@ -189,33 +189,41 @@ def settle(
     """Note refs that have moved, and tell the subscribers. Returns when they have been told."""
     if not changes:
         return
-    with instance.store.write() as session:
-        project = session.get(Project, project_id)
-        if project is None:
-            return
-        # What git has now, not what this push wrote: another push may have gone on from there already.
-        _note_refs(instance, session, project, {change.ref for change in changes})
-        pending = [
-            PendingPush(
-                project_id=project_id,
-                ref=change.ref,
-                before=change.before,
-                after=change.after,
-                user_id=user_id,
-                options=list(options),
-            )
-            for change in changes
-        ]
-        session.add_all(pending)
-        project.last_activity_at = now()
-        session.flush()
-        pushes = [_push_of(each) for each in pending]
-    for push in pushes:
+    for push in _noted(instance, project_id, changes, user_id, options):
         deliver(instance, push)
 
 
-def _note_refs(instance: Instance, session: Session, project: Project, names: set[str]) -> None:
-    refs = instance.repository(project.id).refs()
+def _noted(
+    instance: Instance, project_id: int, changes: Sequence[RefChange], user_id: int | None, options: Sequence[str]
+) -> list[Push]:
+    """Write down where the refs are now and what is to be told. What git has, not what this push wrote: another push
+    may have gone on from there already."""
+    with instance.noting(project_id):
+        repository = instance.repository(project_id)
+        refs = repository.refs() if repository.path.exists() else {}
+        with instance.store.write() as session:
+            project = session.get(Project, project_id)
+            if project is None:
+                return []
+            _note_refs(instance, session, project, refs, {change.ref for change in changes})
+            pending = [
+                PendingPush(
+                    project_id=project_id,
+                    ref=change.ref,
+                    before=change.before,
+                    after=change.after,
+                    user_id=user_id,
+                    options=list(options),
+                )
+                for change in changes
+            ]
+            session.add_all(pending)
+            project.last_activity_at = now()
+            session.flush()
+            return [_push_of(each) for each in pending]
+
+
+def _note_refs(instance: Instance, session: Session, project: Project, refs: dict[str, str], names: set[str]) -> None:
     for name in names:
         known = session.get(KnownRef, (project.id, name))
         if name not in refs:

@@ -37,6 +37,7 @@ def main() -> None:
         repository="trading/alpha",
         description="d",
         pipeline_version="v1.2.3",
+        nightly="7 2 * * *",
         openbao_url="http://bao",
         seed={"a": "b"},
     )

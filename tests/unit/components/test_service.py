@@ -59,6 +59,13 @@ def test_it_publishes_to_its_own_paths_only(made: Any) -> None:
     assert all(inputs["content_selector"] == "publish-alpha" for kind, _, inputs in made if kind == "nexus:Privilege")
 
 
-def test_the_first_push_comes_after_everything_else(made: Any) -> None:
+def test_the_first_push_comes_after_all_that_its_pipeline_needs(made: Any) -> None:
     kinds = [kind for kind, _, _ in made if not kind.startswith("component:")]
-    assert kinds[-1] == "gitlab:RepositoryFiles"
+    assert kinds[-2:] == ["gitlab:RepositoryFiles", "gitlab:PipelineSchedule"]
+
+
+def test_every_night_main_is_looked_at_after_it_is_there(made: Any) -> None:
+    schedule = _inputs(made, "gitlab:PipelineSchedule", "alpha-nightly")
+    assert (schedule["branch"], schedule["cron"]) == ("main", "7 2 * * *")
+    names = [name for _, name, _ in made]
+    assert names.index("alpha-seed") < names.index("alpha-nightly")

@@ -29,6 +29,8 @@ from pipelines.catalogue import Service, load_catalogue
 from tests.loopback import serving
 from tests.trial import free_ports
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 CATALOGUE = load_catalogue()
 USERNAME, PASSWORD = "leased-reader", "s3cret-pa55word-of-the-lease"
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.settings import ROOT, Settings, load_settings
 from infra.operations.desired import PLUGIN, platform_stack, service_stacks
 from infra.operations.release import is_new
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.platform import Platform
 from infra.programs.released import released
-from infra.provider.gitlab.tree import blob_ids
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.catalogue import Catalogue
 from pipelines.source import Source

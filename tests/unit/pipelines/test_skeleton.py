@@ -108,7 +108,7 @@ def test_rendering_is_deterministic(service: Described) -> None:
 def test_service_is_described(service: Described) -> None:
     files = render_skeleton(service)
     assert files["README.md"].startswith(f"# {service.name}\n\n{service.description}\n")
-    assert files["CODEOWNERS"].splitlines()[-1] == "* " + " ".join(f"@{owner}" for owner in service.owners)
+    assert files["CODEOWNERS"].splitlines()[-1] == "* " + " ".join(f"@teams/{owner}" for owner in service.owners)
     assert any(f'"{service.port}"' in text for path, text in files.items() if "README" not in path)
 
 
@@ -217,7 +217,7 @@ def test_names_are_derived() -> None:
     assert python_package("market-data") == "market_data"
     assert java_package("pre-trade-risk") == "com.forgeline.trading.pretraderisk"
     assert go_module("market-data") == "forgeline.internal/trading/market-data"
-    assert code_owners(["risk", "@core"]) == "@risk @core"
+    assert code_owners(["risk", "@core"]) == "@teams/risk @teams/core"
 
 
 def test_locks_have_hashes_and_no_addresses() -> None:
