@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,14 @@ class ServiceProcess:
     def exchange(
         self, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str, Mapping[str, str]]:
-        """Status, text and headers of the answer."""
+        """Status, text and headers (in lower case) of the answer."""
         request = urllib.request.Request(self.url + path, None if body is None else body.encode(), dict(headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
-                return response.status, response.read().decode(), dict(response.headers)
+                return response.status, response.read().decode(), _lower(response.headers)
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read().decode(), dict(error.headers)
+                return error.code, error.read().decode(), _lower(error.headers)
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged."""
@@ -69,6 +70,10 @@ class ServiceProcess:
             else:
                 return
         pytest.fail(f"{self.name} does not answer:\n{self.log.read_text()}")
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def build(service: SkeletonService, folder: Path) -> list[str]:

@@ -347,9 +347,9 @@ def test_service_is_measured(service: tuple[str, ServiceProcess]) -> None:
     for path in ("/health", "/health", "/a", "/b"):
         process.exchange(path)
     _, _, headers = process.exchange("/version", headers={"X-Request-ID": "abc-1"})
-    assert {name.lower(): value for name, value in headers.items()}["x-request-id"] == "abc-1"
+    assert headers["x-request-id"] == "abc-1"
     status, text, headers = process.exchange("/metrics")
-    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     found = samples(text)
     info = {("service", LONGEST), ("version", "1.2.3"), ("language", language)}
     assert found["build_info", frozenset(info)] == 1
