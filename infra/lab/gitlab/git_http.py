@@ -30,6 +30,7 @@ from infra.lab.gitlab.access import (
 )
 from infra.lab.gitlab.api.authentication import by_access_token, by_job_token, note_use
 from infra.lab.gitlab.api.error import ApiError
+from infra.lab.gitlab.door import Door
 from infra.lab.gitlab.git_announcement import Announced, MalformedError, after, announcement, plain_body
 from infra.lab.gitlab.git_backend import Backend
 from infra.lab.gitlab.instance import Instance
@@ -150,7 +151,7 @@ class GitServer:
         return (
             by_access_token(session, secret)
             or _by_deploy_token(session, name, secret)
-            or _by_password(session, name, secret)
+            or _by_password(session, self._instance.door, name, secret)
         )
 
     def _token_opens(self, session: Session, identity: Identity, project: Project) -> bool:
@@ -214,10 +215,11 @@ def _by_deploy_token(session: Session, name: str, secret: str) -> Identity | Non
     return Identity(deploy_token=token, scopes=frozenset(token.scopes))
 
 
-def _by_password(session: Session, name: str, secret: str) -> Identity | None:
-    if not settings_of(session)["password_authentication_enabled_for_git"]:
+def _by_password(session: Session, door: Door, name: str, secret: str) -> Identity | None:
+    if not settings_of(session)["password_authentication_enabled_for_git"] or door.closed(name):
         return None
     user = session.scalars(select(User).where(or_(User.username == name, User.email == name))).first()
     if not password_matches(secret, user.password_hash if user else None):
+        door.wrong(name)
         return None
     return Identity(user=user) if user is not None and user.state == UserState.ACTIVE else None
