@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity
+from infra.lab.gitlab.door import Door
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.base import Store
 
@@ -77,6 +78,7 @@ class Instance:
         self._key = _master_key(settings.data / "secret.key")
         self.repositories.mkdir(exist_ok=True)
         self.store = Store(settings.data / "gitlab.sqlite3")
+        self.door = Door()
         self._noting: dict[int, threading.Lock] = {}
 
     @property

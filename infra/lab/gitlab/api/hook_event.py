@@ -43,11 +43,10 @@ def _hook(request: Request, session: Session) -> tuple[Project, Hook]:
 def _test(request: Request) -> Answer:
     """Calls the hook with what happened last; who asks waits for its answer."""
     wanted = request.segment("trigger")
-    if wanted not in set(Trigger):
-        text = f"501 Not Implemented: a test of {wanted} is not part of the embedded GitLab"
-        raise message(501, text)
     with request.instance.store.read() as session:
         project, hook = _hook(request, session)
+        if wanted not in set(Trigger):
+            raise message(501, f"501 Not Implemented: a test of {wanted} is not part of the embedded GitLab")
         event = _newest(request, session, project, Trigger(wanted))
         body = payload(request.instance, session, event)
         if body is None:

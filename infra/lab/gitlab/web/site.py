@@ -28,12 +28,11 @@ class Site:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._door = login.Door()
         self._project_pages: tuple[Page, ...] = tuple(page for module in MODULES for page in module.PAGES)
         self._pages = (
             Page(path="", handler=project.show_all),
             Page(path="users/sign_in", handler=login.show),
-            Page(path="users/sign_in", handler=lambda visit: login.enter(visit, self._door), method="POST"),
+            Page(path="users/sign_in", handler=login.enter, method="POST"),
             Page(path="users/sign_out", handler=login.leave, method="POST"),
         )
 
