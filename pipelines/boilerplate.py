@@ -62,6 +62,11 @@ def lock_text(skeleton: Mapping[str, str], blobs: Mapping[str, str] | None = Non
     return f"{_HEADER}skeleton: {_quoted(digest(skeleton))}\nfiles:{files}"
 
 
+def with_lock(skeleton: Mapping[str, str]) -> dict[str, str]:
+    """The files that a service begins with, and the lock that names them."""
+    return {**skeleton, LOCK: lock_text(skeleton)}
+
+
 def digest(skeleton: Mapping[str, str]) -> str:
     """SHA-256 of a skeleton: of the paths and texts of all its files."""
     whole = hashlib.sha256()

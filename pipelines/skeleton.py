@@ -21,7 +21,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from infra.core.error import BadInputError
 from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group
 from infra.core.settings import ROOT
-from pipelines.boilerplate import LOCK, lock_text
 
 GO_MODULES: Final = "forgeline.internal/trading"
 """Where Go modules are. Nobody outside imports them; `internal` is a top-level domain that is never delegated."""
@@ -72,7 +71,7 @@ class SkeletonService(Protocol):
 
 
 def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str, str]:
-    """The files of `service`'s repository, and their lock: path to text, in the order of paths. `root` is the checkout.
+    """The files of `service`'s repository: path to text, in the order of paths. `root` is the checkout.
 
     Raises BadInputError for a name or description that can't be used, a language without a skeleton, and a template
     that can't be rendered.
@@ -103,7 +102,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
             if path in files:
                 raise BadInputError(f"{path} is made by another template too", where=f"{layer}/{template}.j2")
             files[path] = _render(environment, f"{layer}/{template}.j2", context)
-    return dict(sorted({**files, LOCK: lock_text(files)}.items()))
+    return dict(sorted(files.items()))
 
 
 def python_package(name: str) -> str:

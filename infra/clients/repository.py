@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from infra.core.error import BadInputError, ServerError
@@ -54,12 +55,12 @@ class Repository:
         """Whether it has no commit."""
         return self._run("rev-parse", "--verify", "-q", "HEAD^{commit}").returncode != 0
 
-    @property
+    @cached_property
     def paths(self) -> frozenset[str]:
         """The files of the last commit."""
         return frozenset(filter(None, self._git("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")))
 
-    @property
+    @cached_property
     def commit(self) -> str:
         """The last commit's id."""
         return self._git("rev-parse", "--verify", "HEAD").strip()

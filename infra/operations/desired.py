@@ -16,6 +16,7 @@ from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
+from pipelines.boilerplate import with_lock
 from pipelines.catalogue import Catalogue, Service
 from pipelines.release import same_or_new
 from pipelines.service_page import PAGE, service_page
@@ -99,8 +100,8 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
 
 
 def first_files(settings: Settings, entry: Service) -> dict[str, str]:
-    """What a service's repository begins with: its skeleton, and the page about its delivery."""
-    return {**render_skeleton(entry), PAGE: service_page(entry, settings)}
+    """What a service's repository begins with: its skeleton, the page about its delivery, and the lock of both."""
+    return with_lock({**render_skeleton(entry), PAGE: service_page(entry, settings)})
 
 
 def _service(settings: Settings, entry: Service) -> service.Service:

@@ -6,8 +6,10 @@ each candidate would hold; so a run that was killed anywhere finds the release t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from infra.core.document import check_writable, read_text, write_text
@@ -54,7 +56,8 @@ def propose(settings: Settings, releases: Releases, drafts: Callable[[str], Draf
         catalogue = Catalogue.of(settings, wanted)
         source = Source.of(settings, catalogue)
         if _fits(source, releases, versions):
-            plan = decide(source, releases, _prover(settings), file=file)
+            prover = _prover(settings, partial(_new, source, releases, newest(versions)))
+            plan = decide(source, releases, prover, file=file)
             files = {path: new for path, new in wanted.items() if new != _present(path)}
             check_writable(files)
             return Proposal(catalogue=catalogue, release=plan, files=files)
@@ -80,13 +83,20 @@ def _fits(source: Source, releases: Releases, versions: list[str]) -> bool:
     return all(change.effect is Effect.HEADER for change in changes)
 
 
-def _prover(settings: Settings) -> Prove:
-    """The proofs of Forgeline's own pipelines; a text that was proven before is believed."""
-    ledger = Ledger(settings.cache)
+def _new(source: Source, releases: Releases, last: str | None) -> frozenset[str]:
+    """The files that are not, but for their version, as in the release `last`, which was proven and published."""
+    as_last = source.files(last)
+    held = releases.files(last, as_last) if last else {}
+    return frozenset(change.path for change in compare(held, as_last))
+
+
+def _prover(settings: Settings, paths: Callable[[], frozenset[str]]) -> Prove:
+    """The proofs of Forgeline's own pipelines, of these files only."""
+    manner = Manner(ledger=Ledger(settings.cache), processes=os.cpu_count() or 1)
 
     def proven(files: Mapping[str, str]) -> list[Finding]:
-        tasks = [Task(file=file, text=text) for file, text in files.items()]
-        return prove(tasks, Manner(ledger=ledger))
+        wanted = paths()
+        return prove([Task(file=file, text=text) for file, text in files.items() if file in wanted], manner)
 
     return proven
 

@@ -23,7 +23,6 @@ from infra.provider.gitlab.tree import listed
 from pipelines.boilerplate import LOCK, BoilerplateUpdate, Fate, FileUpdate, compare, digest, read_lock
 from pipelines.catalogue import Service
 from pipelines.line_merge import merge_lines
-from pipelines.skeleton import render_skeleton
 
 MAIN: Final = "main"
 BRANCH: Final = "forgeline/skeleton"
@@ -85,18 +84,23 @@ class ServiceUpdate:
 def update_services(
     gitlab: GitLab,
     services: Sequence[Service],
+    render: Callable[[Service], Mapping[str, str]],
     progress: Progress,
     *,
     dry_run: bool = False,
-    render: Callable[[Service], Mapping[str, str]] = render_skeleton,
 ) -> list[ServiceUpdate]:
     """What became of each service, in their order. One that fails is told, and the others go on.
 
+    `render` gives what a service's repository would begin with today.
+
     Raises BadInputError, before anything is touched, where a skeleton can't be rendered.
     """
-    skeletons = {service.name: _without_lock(render(service)) for service in services}
+    skeletons = {service.name: _without_lock(render(service)) for service in services if service.seeded}
 
     def one(service: Service) -> ServiceUpdate:
+        if not service.seeded:
+            reason = "it came with a repository of its own"
+            return ServiceUpdate(service=service.name, outcome=Outcome.NOTHING, reason=reason)
         progress.start(service.name, "comparing with the skeleton")
         try:
             done = _Updating(gitlab, service, skeletons[service.name]).run(dry_run=dry_run)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.provider.docker.container import CONTAINER
+from infra.provider.docker.image import IMAGE
+from infra.provider.docker.network import NETWORK
+from infra.provider.docker.volume import VOLUME
 from infra.provider.gitlab.files import REPOSITORY_FILES
 from infra.provider.gitlab.group import GROUP
 from infra.provider.gitlab.member import MEMBER
@@ -28,6 +32,10 @@ from infra.provider.vault.policy import POLICY
 from infra.provider.vault.secret import KV_SECRET, TRANSIT_KEY
 
 _ALL: tuple[Kind[Any], ...] = (
+    CONTAINER,
+    IMAGE,
+    NETWORK,
+    VOLUME,
     ACCESS_TOKEN,
     APPLICATION_SETTINGS,
     DEPLOY_TOKEN,

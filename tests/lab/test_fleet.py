@@ -15,10 +15,10 @@ import pytest
 from infra.clients.gitlab import GitLab
 from infra.core.error import ExitCode
 from infra.core.settings import ROOT
+from infra.operations.desired import first_files
 from infra.programs.checkpoint import Checkpoints
-from pipelines.boilerplate import LOCK, lock_text
+from pipelines.boilerplate import LOCK, with_lock
 from pipelines.catalogue import load_catalogue
-from pipelines.skeleton import render_skeleton
 from tests.trial import Stack
 
 pytestmark = pytest.mark.lab
@@ -89,13 +89,13 @@ def trial(stack: Stack, gitlab: GitLab, tmp_path: Path) -> Iterator[tuple[Stack,
         entry = entry.replace(old, new)
     (folder / "catalog" / f"{TRIAL}.yaml").write_text(entry)
     service = load_catalogue(folder / "catalog", release=folder / "release.yaml").service(TRIAL)
-    new = {path: text for path, text in render_skeleton(service).items() if path != LOCK}
+    new = {path: text for path, text in first_files(stack.settings, service).items() if path != LOCK}
     older = {**new, "README.md": f"{new['README.md']}\nAn older end.\n", ".gitignore": "older\n", "gone": "older\n"}
     group = gitlab.api.groups.get("trading")
     made = gitlab.api.projects.create({"name": TRIAL, "path": TRIAL, "namespace_id": group.id})
     project = gitlab.api.projects.get(made.id)
     for message, files in (
-        ("Begin the service", {**older, LOCK: lock_text(older)}),
+        ("Begin the service", with_lock(older)),
         ("Work", {"README.md": f"Ours.\n\n{older['README.md']}"}),
     ):
         action = "create" if message.startswith("Begin") else "update"

@@ -84,6 +84,7 @@ class Traffic:
     _commits: list[list[str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _idle: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
 
     def prepare(self) -> None:
         """Make the projects and runners, and the commits that are going to be pushed."""
@@ -130,6 +131,9 @@ class Traffic:
             thread.start()
         try:
             yield
+        except BaseException:
+            self._over.set()
+            raise
         finally:
             self._stop.set()
             for thread in clients:
@@ -150,7 +154,7 @@ class Traffic:
         """Until every job has ended, or nothing has changed for three minutes (more than a lost answer costs)."""
         before, since = None, time.monotonic()
         with closing(self._wire()) as wire:
-            while time.monotonic() - since < 180:
+            while time.monotonic() - since < 180 and not self._over.is_set():
                 left = [job["id"] for number, _ in self.projects for job in self._unfinished(wire, number)]
                 if not left:
                     return
@@ -165,7 +169,7 @@ class Traffic:
         return list(wire.json("GET", f"/projects/{project}/jobs?per_page=100&{scope}"))
 
     def _wire(self) -> Wire:
-        return Wire(url=self.url, problems=self.ledger.problems, token=self.token)
+        return Wire(url=self.url, problems=self.ledger.problems, token=self.token, over=self._over)
 
     def _read(self, number: int, wire: Wire) -> None:
         chance = random.Random(f"{self.seed} read {number}")

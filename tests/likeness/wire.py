@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Wire:
     url: str
     problems: list[str]
     token: str | None = field(default=None, repr=False)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Once set, nobody waits for an answer any more."""
     _connection: http.client.HTTPConnection | None = None
 
     def once(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Reply:
@@ -68,8 +71,8 @@ class Wire:
             reply = self.once(method, path, body, headers=headers)
             if reply.status:
                 return reply
-            if time.monotonic() > deadline:
-                self.problems.append(f"{method} {path}: no answer for {PATIENCE} s")
+            if self.over.is_set() or time.monotonic() > deadline:
+                self.problems.append(f"{method} {path}: no answer")
                 return reply
             time.sleep(0.1)
 

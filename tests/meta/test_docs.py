@@ -39,7 +39,7 @@ def problem(words: list[str]) -> str:
         if command.context_settings.get("ignore_unknown_options"):
             return ""  # what follows is another program's
         if word.startswith("-"):
-            known = {option: one for one in command.params for option in one.opts}
+            known = {option: one for one in command.params for option in (*one.opts, *one.secondary_opts)}
             if word not in {*known, "--help"}:
                 return f"{' '.join(words)}: no option {word}"
             if word in known and not getattr(known[word], "is_flag", False):

@@ -8,6 +8,7 @@ from rich.text import Text
 from infra.cli.app import App, json_option, pass_app
 from infra.cli.service_name import SERVICE
 from infra.core.error import BadInputError, ExitCode
+from infra.operations.desired import first_files
 from infra.operations.services_update import Outcome, ServiceUpdate, update_services
 from infra.operations.status import gitlab_client
 
@@ -33,7 +34,7 @@ def update(app: App, names: tuple[str, ...], everything: bool, dry_run: bool) ->
     chosen = list(catalogue) if everything else [catalogue.service(name) for name in dict.fromkeys(names)]
     gitlab = gitlab_client(app.settings)
     with app.display.phase(f"{len(chosen)} services") as progress:
-        done = update_services(gitlab, chosen, progress, dry_run=dry_run)
+        done = update_services(gitlab, chosen, lambda one: first_files(app.settings, one), progress, dry_run=dry_run)
     if app.as_json:
         app.print_json([one.as_json() for one in done])
     else:

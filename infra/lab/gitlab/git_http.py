@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import json
 import re
 import shutil
 import tempfile
@@ -34,7 +36,7 @@ from infra.lab.gitlab.door import Door
 from infra.lab.gitlab.git_announcement import Announced, MalformedError, after, announcement, plain_body
 from infra.lab.gitlab.git_backend import Backend
 from infra.lab.gitlab.instance import Instance
-from infra.lab.gitlab.push import Decision, RefChange, decide, settle
+from infra.lab.gitlab.push import Decision, Pusher, RefChange, decide, settle
 from infra.lab.gitlab.store.project import Project, find_project
 from infra.lab.gitlab.store.setting import settings_of
 from infra.lab.gitlab.store.token import DeployToken, digest_of
@@ -72,9 +74,19 @@ def install_hooks(instance: Instance) -> Path:
         draft.write_text(text)
         draft.chmod(0o700)
         draft.replace(folder / name)
-    shutil.rmtree(instance.settings.data / "pushes", ignore_errors=True)
-    (instance.settings.data / "pushes").mkdir()
     return folder
+
+
+def broken_off(instance: Instance) -> list[Pusher]:
+    """Whose pushes a killed server had in hand, forgetting them: git may have taken them, and nobody was told."""
+    folder = instance.settings.data / "pushes"
+    found = []
+    for kept in sorted(folder.glob("*/pusher")):
+        with contextlib.suppress(ValueError):  # it was killed while it wrote this
+            found.append(Pusher.read(kept.read_text(), (kept.parent / "commands").read_bytes()))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return found
 
 
 class GitServer:
@@ -195,6 +207,7 @@ class GitServer:
         guarded = [f"{changes[ref].before} {changes[ref].after} {ref}\n" for ref in decision.fast_forward]
         (folder / "commands").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
         (folder / "refusal").write_text(decision.refusal)
+        (folder / "pusher").write_text(json.dumps([project_id, identity.user_id, announced.options]))
         (folder / "guarded").write_text("".join(guarded), encoding="utf-8", errors="surrogateescape")
 
     def _finish(self, folder: Path, project_id: int, identity: Identity, options: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ Git moves refs and the database follows, so a crash between the two leaves a ref
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -77,6 +78,25 @@ class Decision:
 
     refusal: str = ""
     fast_forward: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pusher:
+    """Who pushed what, when the server was killed before it could note the push."""
+
+    project_id: int
+    user_id: int | None
+    options: tuple[str, ...]
+    moves: frozenset[tuple[str, str]]
+    """Ref and commit."""
+
+    @classmethod
+    def read(cls, text: str, commands: bytes) -> Pusher:
+        """From JSON of project, user and options, and from git's list of refs. Raises ValueError for half of it."""
+        project_id, user_id, options = json.loads(text)
+        lines = (line.split(" ", 2) for line in commands.decode("utf-8", "surrogateescape").splitlines())
+        moves = frozenset((ref, after) for _, after, ref in lines)
+        return cls(project_id=project_id, user_id=user_id, options=tuple(options), moves=moves)
 
 
 def decide(
@@ -283,10 +303,12 @@ def deliver(instance: Instance, push: Push) -> None:
             session.delete(done)
 
 
-def reconcile(instance: Instance) -> None:
+def reconcile(instance: Instance, pushers: Sequence[Pusher] = ()) -> None:
     """Find refs that moved without the database seeing it, tell what is still to be told, sweep what is left over.
 
-    Only while no request is served: a project that is being made has its row first.
+    A move that one of the `pushers` had announced is told as theirs: who pushes again hears that all is there already,
+    so this is when the pipeline is made. Only while no request is served: a project that is being made has its row
+    first.
     """
     with instance.store.read() as session:
         branches = {project.id: project.default_branch for project in session.scalars(select(Project))}
@@ -312,4 +334,9 @@ def reconcile(instance: Instance) -> None:
             for ref in sorted({*seen, *actual})
             if seen.get(ref) != actual.get(ref)
         ]
-        settle(instance, project_id, changes, user_id=None)
+        for change in changes:
+            by = next(
+                (p for p in pushers if p.project_id == project_id and (change.ref, change.after) in p.moves), None
+            )
+            options = by.options if by else ()
+            settle(instance, project_id, [change], user_id=by.user_id if by else None, options=options)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.document import InvalidDocumentError, read_text, write_text
 from infra.core.error import BadInputError, FindingsError
+from infra.core.finding import Finding
 from infra.core.settings import ROOT, Settings, load_settings
 from infra.operations import proposal as module
 from infra.operations.proposal import Proposal, propose
-from infra.provider.gitlab.tree import blob_ids
 from pipelines.catalogue import Catalogue, Drafts, Service
 from pipelines.onboarding import entry_text
 from pipelines.source import Source
@@ -170,3 +171,15 @@ def test_a_folder_that_can_t_be_written_is_told_first(
     monkeypatch.setattr("infra.core.document.os.access", lambda *_: False)
     with pytest.raises(BadInputError, match="its folder is read-only"):
         proposed(settings, releases)
+
+
+def test_what_is_new_is_proven_and_what_was_proven_is_not_again(
+    settings: Settings, releases: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    found = Finding(rule="gate", message="weakened", file="payments.yml")
+    monkeypatch.setattr(module, "prove", lambda tasks, _: seen.extend(task.file for task in tasks) or [found])
+    with pytest.raises(FindingsError, match="the proofs find 1 errors"):
+        proposed(settings, releases)
+    assert seen == ["payments.yml"]
+    assert not (settings.catalog / "payments.yaml").exists()

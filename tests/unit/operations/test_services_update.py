@@ -66,9 +66,8 @@ class Repository:
         self.project.commits.create({"branch": branch, "commit_message": message, "actions": actions})
 
     def update(self, skeleton: Mapping[str, str] = NEW, *, dry_run: bool = False) -> ServiceUpdate:
-        (done,) = update_services(
-            self.gitlab, [self.service], Silent(), dry_run=dry_run, render=lambda _: {**skeleton, LOCK: ""}
-        )
+        files = {**skeleton, LOCK: ""}
+        (done,) = update_services(self.gitlab, [self.service], lambda _: files, Silent(), dry_run=dry_run)
         return done
 
     def text(self, path: str, ref: str = BRANCH) -> str:
@@ -233,13 +232,19 @@ def test_a_lock_that_cant_be_read_is_told_with_its_place(
 def test_a_repository_without_a_seed_is_left_alone(begin: Begin, gitlab: GitLab) -> None:
     repository = begin(locked=False)
     foreign = repository.service.model_copy(update={"repository": "trading/nowhere"})
-    (done,) = update_services(gitlab, [foreign], Silent(), render=lambda _: NEW)
+    (done,) = update_services(gitlab, [foreign], lambda _: NEW, Silent())
     assert (done.outcome, "forgeline up" in done.reason) == (Outcome.LEFT, True)
     group = gitlab.api.groups.get("trading")
     gitlab.api.projects.create({"name": "foreign", "namespace_id": group.id, "initialize_with_readme": True})
     adopted = repository.service.model_copy(update={"repository": "trading/foreign"})
-    (done,) = update_services(gitlab, [adopted], Silent(), render=lambda _: NEW)
+    (done,) = update_services(gitlab, [adopted], lambda _: NEW, Silent())
     assert (done.outcome, "not begun from a skeleton" in done.reason) == (Outcome.LEFT, True)
+
+
+def test_a_service_with_a_repository_of_its_own_has_nothing_to_do(begin: Begin, gitlab: GitLab) -> None:
+    own = begin().service.model_copy(update={"seeded": False})
+    (done,) = update_services(gitlab, [own], lambda _: NEW, Silent())
+    assert (done.outcome, done.needs_people) == (Outcome.NOTHING, False)
 
 
 class Fault:

@@ -126,8 +126,8 @@ CASES = [
          changed={"roles": ["nx-anonymous"], "ttl": 60}),
 ]  # fmt: skip
 
-WITH_OWN_TESTS = {"forgeline:lab:Process"}
-"""Kinds that other tests show: the fixture of this one is made of processes."""
+WITH_OWN_TESTS = {"forgeline:lab:Process", *(name for name in KINDS if name.startswith("forgeline:docker:"))}
+"""Kinds that other tests show: the fixture of this one is made of processes, and containers have their own engine."""
 
 
 @pytest.fixture(scope="module")
