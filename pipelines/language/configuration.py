@@ -110,14 +110,18 @@ def _default(config: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
         if key == "services":
             Entry(key, None, problems).refuse()
         elif key in default:
-            entry.problem(f"config {key} is already defined at the top level")
+            raise ConfigError([f"{key} is defined in top-level and `default:` entry"])
         else:
             default[key] = config[key]
-    if default:
-        # The default is checked where it stands; what jobs inherit of it is then known to be well formed.
-        checked = Entry("default", {"script": ["true"], **default}, problems)
-        read_job(checked, "default", {}, workflow_rules=True)
-    return default
+    return {key: value for key, value in default.items() if _is_right(entry, key, value, config)}
+
+
+def _is_right(entry: Entry, key: str, value: Any, config: Mapping[str, Any]) -> bool:
+    """Whether a default can be inherited. It is checked once, where it stands: jobs don't report it again."""
+    place = Entry("", None, entry.problems) if config.get(key) is not None else entry
+    before = len(entry.problems.errors)
+    read_job(Entry(place.where, {"script": ["true"], key: value}, entry.problems), "default", {}, workflow_rules=True)
+    return len(entry.problems.errors) == before
 
 
 def _workflow(entry: Entry) -> Workflow:

@@ -41,7 +41,7 @@ class Entry:
 
     def at(self, name: str, value: Any) -> Entry:
         """The entry below this one."""
-        return Entry(f"{self.where}:{name}", value, self.problems)
+        return Entry(f"{self.where}:{name}" if self.where else name, value, self.problems)
 
     def get(self, key: str) -> Entry:
         """The entry of `key`; its value is None when there is none."""

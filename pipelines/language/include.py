@@ -109,7 +109,7 @@ class _Include:
         if isinstance(item, str):
             item = {"remote" if item.startswith(("http://", "https://")) else "local": item}
         if not isinstance(item, dict) or _has_reference(item):
-            raise ConfigError(["include config should be a hash or a string"])
+            raise ConfigError(["Each include must be a hash or a string"])
         foreign = _REFUSED if not self._source.lenient else (*_REFUSED, "project")
         for key in foreign:
             if key in item and self._source.lenient:

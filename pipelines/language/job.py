@@ -138,7 +138,7 @@ def read_job(entry: Entry, name: str, default: Mapping[str, Any], *, workflow_ru
 
 def _check_name(entry: Entry, name: str) -> None:
     if not name.strip():
-        entry.problem("name can't be blank")
+        Entry("jobs:job", name, entry.problems).problem("name can't be blank")
     if len(name) > NAME_LIMIT:
         entry.problem(f"name is too long (maximum is {NAME_LIMIT} characters)")
     if name == "pages":
@@ -194,7 +194,7 @@ def _same(entry: Entry, key: str) -> Entry:
 def _start_in(entry: Entry, when: When, has_rules: bool) -> int | None:
     value = entry.value.get("start_in")
     if has_rules or when is not When.DELAYED:
-        if value is not None and not has_rules:
+        if value is not None:
             entry.problem("start in must be blank")
         return None
     if value is None:

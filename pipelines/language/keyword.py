@@ -222,5 +222,5 @@ def _selection(entry: Entry) -> bool | frozenset[str]:
         return entry.value is not False
     if isinstance(entry.value, list):
         return frozenset(entry.strings())
-    entry.problem("config should be a bool or array of strings")
+    entry.problem("should be a bool or array of strings")
     return True

@@ -24,6 +24,9 @@ def read_needs(entry: Entry) -> tuple[NeedEntry, ...]:
     if not isinstance(entry.value, (dict, list)):
         entry.problem("config can only be a hash or an array")
         return ()
+    if entry.value == {}:
+        entry.problem("config can not be an empty hash")
+        return ()
     items = entry.flat([entry.value], object, DEPTH_LIMIT) or []
     return tuple(need for item in items if (need := _need(Entry(f"{entry.where}:need", item, entry.problems))))
 
@@ -31,7 +34,7 @@ def read_needs(entry: Entry) -> tuple[NeedEntry, ...]:
 def _need(entry: Entry) -> NeedEntry | None:
     if isinstance(entry.value, str):
         return NeedEntry(job=entry.value)
-    if not isinstance(entry.value, dict):
+    if not isinstance(entry.value, dict) or not entry.value.keys() & {"job", "project", "pipeline"}:
         entry.problem("has an unsupported type")
         return None
     if not entry.is_mapping(("job", "artifacts", "optional", "parallel"), refused=("project", "ref", "pipeline")):

@@ -74,6 +74,8 @@ def read_rules(entry: Entry, *, kind: str) -> tuple[Rule, ...]:
         name = entry.where.rpartition(":")[0] or entry.where
         Entry(name, None, entry.problems).problem("rules should be an array containing hashes and arrays of hashes")
         return ()
+    if not entry.value:
+        entry.problem("config can't be blank")
     return tuple(_read_rule(Entry(f"{entry.where}:rule", item, entry.problems), kind) for item in flat)
 
 

@@ -158,7 +158,7 @@ def sees_group(session: Session, identity: Identity, group: Namespace) -> bool:
 
 
 def reads_code(session: Session, identity: Identity, project: Project) -> bool:
-    """Whether whoever asks may read the repository of a project that they see (Reporter in a private one)."""
+    """Whether whoever asks may read the repository of a project that they see (Planner in a private one)."""
     if identity.admin:
         return True
     access = project.setting("repository_access_level")
@@ -168,7 +168,7 @@ def reads_code(session: Session, identity: Identity, project: Project) -> bool:
         return identity.has_scope("read_repository")
     if access == "enabled" and _open(project.visibility, identity):
         return True
-    return role_in_project(session, identity.user, project) >= Role.REPORTER
+    return role_in_project(session, identity.user, project) >= Role.PLANNER
 
 
 def visible_projects(session: Session, identity: Identity) -> ColumnElement[bool]:

@@ -33,6 +33,7 @@ from infra.lab.gitlab.api import (
     group,
     group_protected_branch,
     hook,
+    hook_event,
     job,
     job_token_scope,
     lint,
@@ -68,6 +69,7 @@ from infra.lab.gitlab.merge_request import attach as follow_pushes
 from infra.lab.gitlab.pipelines import part
 from infra.lab.gitlab.push import reconcile
 from infra.lab.gitlab.web.site import Site
+from infra.lab.gitlab.webhooks import part as webhooks
 
 NOUNS: tuple[ModuleType, ...] = (
     access_token,
@@ -86,6 +88,7 @@ NOUNS: tuple[ModuleType, ...] = (
     group,
     group_protected_branch,
     hook,
+    hook_event,
     job,
     job_token_scope,
     lint,
@@ -119,6 +122,7 @@ PARTS: tuple[Callable[[Instance], None], ...] = (
     job_token_scope.attach,
     part.attach,
     follow_pushes,
+    webhooks.attach,
 )
 """What hangs itself on the instance's hooks."""
 

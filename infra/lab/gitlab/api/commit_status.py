@@ -17,6 +17,7 @@ from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.base import now, stamp
 from infra.lab.gitlab.store.commit_status import CommitStatus
 from infra.lab.gitlab.store.job import Job
+from infra.lab.gitlab.store.namespace import Visibility
 from infra.lab.gitlab.store.pipeline import Pipeline
 
 _STATES = ("pending", "running", "success", "failed", "canceled", "skipped")
@@ -64,6 +65,8 @@ def _show_job(instance: Instance, job: Job) -> dict[str, Any]:
 
 def _list(request: Request) -> Answer:
     project, given, instance = readable_project(request), request.params, request.instance
+    if project.visibility == Visibility.PRIVATE:
+        request.project(Role.REPORTER)
     sha = instance.repository(project.id).resolve(request.segment("sha"))
     if sha is None:
         raise not_found("Commit")

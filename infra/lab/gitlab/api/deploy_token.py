@@ -41,7 +41,7 @@ def show_deploy_token(token: DeployToken, secret: str | None = None) -> dict[str
 def _place(request: Request) -> tuple[int | None, int | None]:
     if request.route.path.startswith("/projects/"):
         return request.project(Role.MAINTAINER).id, None
-    return None, request.group(Role.OWNER).id
+    return None, request.group(Role.MAINTAINER if request.route.method == "GET" else Role.OWNER).id
 
 
 def _mine(request: Request) -> Select[DeployToken]:

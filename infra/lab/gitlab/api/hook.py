@@ -1,4 +1,4 @@
-"""Webhooks. They are kept and shown, and never called: the stand-in sends nothing anywhere."""
+"""Webhooks of projects, which are called; those of the instance are kept and shown only."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _show_one(request: Request) -> Answer:
 
 def _create(request: Request) -> Answer:
     hook = Hook(project_id=_owner(request), url="", settings={})
-    _apply(hook, request.params)
+    _apply(request, hook)
     request.session.add(hook)
     request.session.flush()
     return _show(hook)
@@ -93,15 +93,18 @@ def _create(request: Request) -> Answer:
 
 def _update(request: Request) -> Answer:
     hook = _found(request)
-    _apply(hook, request.params)
+    _apply(request, hook)
     return _show(hook)
 
 
-def _apply(hook: Hook, given: dict[str, Any]) -> None:
+def _apply(request: Request, hook: Hook) -> None:
+    given = request.params
     url = given.get("url") or hook.url
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise message(422, "Invalid url given")
     hook.url = url
+    if given.get("token") is not None:
+        hook.seal(request.instance, given["token"])
     changed = {name: value for name, value in given.items() if name not in ("url", "token") and value is not None}
     hook.settings = {**hook.settings, **changed}
 

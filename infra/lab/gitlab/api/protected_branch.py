@@ -61,22 +61,22 @@ def find_rule(request: Request, project: Project, kind: RefKind, name: str) -> P
 
 
 def _list(request: Request) -> Answer:
-    project = request.project(Role.DEVELOPER)
+    project = request.project(Role.MAINTAINER)
     statement = select(Protection).where(Protection.project_id == project.id, Protection.kind == RefKind.BRANCH)
     if text := request.params.get("search"):
         statement = statement.where(Protection.name.icontains(text, autoescape=True))
     return paginate(request, statement.order_by(Protection.name), show_branch_rule)
 
 
-def _found(request: Request, minimum: Role) -> Protection:
-    rule = find_rule(request, request.project(minimum), RefKind.BRANCH, request.segment("name"))
+def _found(request: Request) -> Protection:
+    rule = find_rule(request, request.project(Role.MAINTAINER), RefKind.BRANCH, request.segment("name"))
     if rule is None:
         raise not_found()
     return rule
 
 
 def _show(request: Request) -> Answer:
-    return show_branch_rule(_found(request, Role.DEVELOPER))
+    return show_branch_rule(_found(request))
 
 
 def _create(request: Request) -> Answer:
@@ -129,7 +129,7 @@ def _same(entry: ProtectionAccess, wanted: dict[str, Any]) -> bool:
 
 
 def _update(request: Request) -> Answer:
-    rule, given = _found(request, Role.MAINTAINER), request.params
+    rule, given = _found(request), request.params
     if given.get("allow_force_push") is not None:
         rule.allow_force_push = given["allow_force_push"]
     for action, (_, entries_name) in _ACTIONS.items():
@@ -139,7 +139,7 @@ def _update(request: Request) -> Answer:
 
 
 def _delete(request: Request) -> Answer:
-    request.session.delete(_found(request, Role.MAINTAINER))
+    request.session.delete(_found(request))
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.access import Role
+from infra.lab.gitlab.access import Role, reads_code
 from infra.lab.gitlab.api.commit import show_commit
 from infra.lab.gitlab.api.error import conflict, message, not_found, taken
 from infra.lab.gitlab.api.page import paginate
@@ -23,12 +23,13 @@ _LINK_TYPES = ("other", "runbook", "image", "package")
 _FORMATS = ("zip", "tar.gz", "tar.bz2", "tar")
 
 
-def _show(request: Request, project: Project, release: Release) -> dict[str, Any]:
-    """API_Entities_Release. Evidence is not collected."""
-    commit = request.instance.repository(project.id).commit(release.sha)
+def _show(request: Request, project: Project, release: Release, *, readable: bool = True) -> dict[str, Any]:
+    """API_Entities_Release. Without `readable` code neither commit nor sources are shown."""
     url = request.instance.url(f"/{project.full_path}/-")
     sources = [
-        {"format": kind, "url": f"{url}/archive/{release.tag}/{project.path}-{release.tag}.{kind}"} for kind in _FORMATS
+        {"format": kind, "url": f"{url}/archive/{release.tag}/{project.path}-{release.tag}.{kind}"}
+        for kind in _FORMATS
+        if readable
     ]
     links = [_show_link(request, project, each, release.tag) for each in release.links]
     return {
@@ -39,13 +40,20 @@ def _show(request: Request, project: Project, release: Release) -> dict[str, Any
         "released_at": stamp(release.released_at),
         "upcoming_release": release.released_at > now(),
         "author": basic(request.instance, release.author) if release.author else None,
-        "commit": show_commit(request.instance, project, commit) if commit else None,
         "milestones": [],
-        "commit_path": f"/{project.full_path}/-/commit/{release.sha}",
-        "tag_path": f"/{project.full_path}/-/tags/{release.tag}",
+        **(_show_code(request, project, release) if readable else {}),
         "assets": {"count": len(sources) + len(links), "sources": sources, "links": links},
         "evidences": [],
         "_links": {"self": f"{url}/releases/{release.tag}"},
+    }
+
+
+def _show_code(request: Request, project: Project, release: Release) -> dict[str, Any]:
+    commit = request.instance.repository(project.id).commit(release.sha)
+    return {
+        "commit": show_commit(request.instance, project, commit) if commit else None,
+        "commit_path": f"/{project.full_path}/-/commit/{release.sha}",
+        "tag_path": f"/{project.full_path}/-/tags/{release.tag}",
     }
 
 
@@ -62,13 +70,14 @@ def _show_link(request: Request, project: Project, link: ReleaseLink, tag: str) 
 
 
 def _list(request: Request) -> Answer:
-    project = request.code()
+    project = request.project()
+    readable = reads_code(request.session, request.identity, project)
     column = Release.created_at if request.params["order_by"] == "created_at" else Release.released_at
     statement = select(Release).where(Release.project_id == project.id)
     statement = statement.order_by(
         column.asc() if request.params["sort"] == "asc" else column.desc(), Release.id.desc()
     )
-    return paginate(request, statement, lambda each: _show(request, project, each))
+    return paginate(request, statement, lambda each: _show(request, project, each, readable=readable))
 
 
 def _found(request: Request, project: Project, session: Session | None = None) -> Release:
@@ -79,8 +88,9 @@ def _found(request: Request, project: Project, session: Session | None = None) -
 
 
 def _show_one(request: Request) -> Answer:
-    project = request.code()
-    return _show(request, project, _found(request, project))
+    project = request.project()
+    readable = reads_code(request.session, request.identity, project)
+    return _show(request, project, _found(request, project), readable=readable)
 
 
 def _create(request: Request) -> Answer:
@@ -147,7 +157,7 @@ def _delete(request: Request) -> Answer:
 
 
 def _links(request: Request) -> Answer:
-    project = request.code()
+    project = request.project()
     release = _found(request, project)
     return paginate(request, release.links, lambda each: _show_link(request, project, each, release.tag))
 
@@ -173,7 +183,7 @@ def _link(request: Request, minimum: Role) -> tuple[Project, Release, ReleaseLin
 
 
 def _show_one_link(request: Request) -> Answer:
-    project, release, link = _link(request, Role.REPORTER)
+    project, release, link = _link(request, Role.GUEST)
     return _show_link(request, project, link, release.tag)
 
 

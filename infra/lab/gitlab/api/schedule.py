@@ -12,6 +12,7 @@ from infra.lab.gitlab.api.ci_entity import show_pipeline_basic
 from infra.lab.gitlab.api.error import forbidden, message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, boolean, refused, string
+from infra.lab.gitlab.api.pipeline import readable_project
 from infra.lab.gitlab.api.route import Answer, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.api.user import basic
 from infra.lab.gitlab.cron import CronError
@@ -68,9 +69,10 @@ def _may_change(request: Request, schedule: PipelineSchedule) -> bool:
     return role >= Role.MAINTAINER or (role >= Role.DEVELOPER and schedule.owner_id == request.identity.user_id)
 
 
-def _found(request: Request, minimum: Role = Role.REPORTER, session: Session | None = None) -> PipelineSchedule:
+def _found(request: Request, minimum: Role | None = None, session: Session | None = None) -> PipelineSchedule:
+    """The schedule, for who has the role, or without one for who may see pipelines."""
     session = session or request.session
-    project = request.project(minimum, session=session)
+    project = readable_project(request) if minimum is None else request.project(minimum, session=session)
     schedule = session.get(PipelineSchedule, request.number("pipeline_schedule_id", "Pipeline Schedule"))
     if schedule is None or schedule.project_id != project.id:
         raise not_found("Pipeline Schedule")
@@ -85,7 +87,7 @@ def _own(request: Request) -> PipelineSchedule:
 
 
 def _list(request: Request) -> Answer:
-    project, scope = request.project(Role.REPORTER), request.params.get("scope")
+    project, scope = readable_project(request), request.params.get("scope")
     statement = select(PipelineSchedule).where(PipelineSchedule.project_id == project.id)
     if scope:
         statement = statement.where(PipelineSchedule.active.is_(scope == "active"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Connection, Dialect, String, TypeDecorator, create_engine, event, inspect
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 BUSY_TIMEOUT = 15_000
 """Milliseconds that a connection waits for another process's write."""
@@ -76,6 +76,8 @@ class Store:
         self.file = file
         self._engine = create_engine(f"sqlite:///{file}", pool_size=CONNECTIONS, max_overflow=CONNECTIONS)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        self.writing = sessionmaker(self._writer, expire_on_commit=False)
+        """What makes writing sessions: whoever wants to see what they change listens there."""
         self._turn = threading.RLock()
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin)
@@ -98,7 +100,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that holds the write lock from its first statement; committed at the end, undone on an error."""
-        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._turn, self.writing() as session, session.begin():
             yield session
 
     def close(self) -> None:

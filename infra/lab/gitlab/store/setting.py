@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "gravatar_enabled": False,
     "home_page_url": None,
     "keep_latest_artifact": True,
+    "outbound_local_requests_whitelist": [],
     "max_artifacts_size": 100,
     "password_authentication_enabled_for_git": True,
     "password_authentication_enabled_for_web": True,

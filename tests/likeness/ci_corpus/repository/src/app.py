@@ -1,0 +1,1 @@
+SETTLED = True
