@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FORGELINE := $(BIN)/forgeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit lab bench lock
+.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit load pages lab test-docker bench lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,7 +40,7 @@ destroy: $(VENV)/.ready ## remove what Forgeline made (asks first; YES=1 does no
 verify: $(VENV)/.ready ## check the running stack
 	@$(FORGELINE) verify
 
-test: lint unit lab ## everything: lint, types, unit tests, and a real stack on free ports
+test: lint unit load pages lab ## everything: lint, types, unit tests, load, pages, and a real stack on free ports
 
 lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff check .
@@ -52,17 +52,29 @@ format: $(VENV)/.ready ## format the Python code
 	$(BIN)/ruff format .
 
 unit: tools ## unit tests, and tests that start one server or tool
-	$(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/unit tests/meta tests/oracles tests/likeness/test_openapi.py tests/docker
+
+load: $(VENV)/.ready ## the embedded GitLab under fifty clients, and killed under them (a minute; LOAD_SECONDS, KILLS)
+	$(BIN)/pytest -q tests/likeness/test_load.py tests/likeness/test_kill.py
+
+pages: $(VENV)/.ready ## its pages in Chromium (SCREENSHOTS=folder keeps pictures)
+	$(BIN)/pytest -q tests/pages
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab
 
-test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (minutes; not part of `make test`)
-	$(BIN)/pytest -q tests/likeness tests/unit/lab/gitlab/pipelines/test_real_runner.py
+test-docker: $(VENV)/.ready ## the kinds of a container engine, on a real engine (part of `make test`)
+	$(BIN)/pytest -v tests/docker
 
-bench: tools ## measure bring-up and keep the figures under tests/benchmarks
+test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (minutes; not part of `make test`)
+	LOAD_SECONDS=60 KILLS=30 $(BIN)/pytest -q tests/likeness tests/pages \
+	  tests/unit/lab/gitlab/pipelines/test_real_runner.py tests/unit/lab/gitlab/pipelines/test_real_runner_features.py
+
+bench: tools ## measure bring-up, proofs and the embedded GitLab; figures are kept under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.proofs
+	$(BIN)/python -m tests.benchmarks.onboarding
+	$(BIN)/python -m tests.benchmarks.gitlab
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

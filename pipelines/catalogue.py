@@ -9,34 +9,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
 from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, SERVICES_GROUP, service_project
 from infra.core.settings import PIPELINES, Settings
+from pipelines.field import Line, TeamName
 from pipelines.override import Overrides, gate_refusal, refusals
+from pipelines.team import Team, load_teams
 
 CATALOG: Final = PIPELINES / "catalog"
 RELEASE: Final = PIPELINES / "release.yaml"
 
 PIPELINE_VERSION = r"^v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})$"
 REPOSITORY = rf"^{SERVICES_GROUP}/[a-z0-9](-?[a-z0-9])*$"
-DESCRIPTION_LIMIT = 200
 
-
-def _one_printable_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must be one line of printable text")
-    return value
-
-
-Line = Annotated[str, Field(min_length=1, max_length=DESCRIPTION_LIMIT), AfterValidator(_one_printable_line)]
 PipelineVersion = Annotated[str, Field(pattern=PIPELINE_VERSION)]
-Owner = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
+ToolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 Name = Annotated[str, Field(max_length=SERVICE_NAME_LIMIT, pattern=f"^{SERVICE_NAME.pattern}$")]
 
 
@@ -91,8 +85,8 @@ class Service(_Model):
     language_version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}(\.[0-9]{1,3})?$")]
     """The version that the service is written for, such as "17", "1.26", "3.11", "20": the oldest that builds it."""
     tier: Tier
-    owners: Annotated[tuple[Owner, ...], Field(min_length=1)]
-    """Teams."""
+    owners: Annotated[tuple[TeamName, ...], Field(min_length=1)]
+    """Teams of `teams.yaml`."""
     repository: Annotated[str, Field(pattern=REPOSITORY)] | None = None
     """The full path of the GitLab project, if it is not the service's name in the services' group."""
     port: Annotated[int, Field(ge=1024, le=32767)]
@@ -103,6 +97,8 @@ class Service(_Model):
     """From dev on without a gap: a version goes through each of them on its way to the last."""
     pipeline: PipelineVersion
     """The pipeline release that this service is on. `forgeline pipelines rollout` changes it; publishing does not."""
+    seeded: bool = True
+    """Whether its repository begins with a skeleton; one that came with its own history does not."""
     canary: bool = False
     """Whether a roll-out begins with it, whatever its tier."""
     hold: Hold | None = None
@@ -138,7 +134,13 @@ class ReleaseFile(_Model):
     """`pipelines/release.yaml`: the version of the pipelines that this checkout makes, and the tools they need."""
 
     version: PipelineVersion
-    tools: Mapping[Owner, Annotated[str, Field(pattern=r"^v?[0-9][0-9A-Za-z.+-]{0,40}$")]] = {}
+    tools: Mapping[ToolName, Annotated[str, Field(pattern=r"^v?[0-9][0-9A-Za-z.+-]{0,40}$")]] = {}
+
+
+Drafts = Mapping[Path, str | None]
+"""What files would hold, in place of what they hold; None for a file that would not be there."""
+
+_NONE: Final[Drafts] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +154,14 @@ class Catalogue:
     """Versions that the pipelines demand of tools that a service's own lock files do not pin."""
     sources: Mapping[str, Path] = field(default_factory=dict)
     """The file of each service."""
+    teams: Mapping[str, Team] = field(default_factory=dict)
+    """The teams that may own services, by name."""
 
     @staticmethod
-    def of(settings: Settings) -> Catalogue:
-        """The catalogue that the settings name. Raises what `load_catalogue` raises."""
-        return load_catalogue(settings.catalog, release=settings.release_file)
+    def of(settings: Settings, drafts: Drafts | None = None) -> Catalogue:
+        """The catalogue that the settings name, as `drafts` would make it. Raises what `load_catalogue` raises."""
+        drafts = drafts or {}
+        return load_catalogue(settings.catalog, release=settings.release_file, teams=settings.teams, drafts=drafts)
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())
@@ -171,19 +176,23 @@ class Catalogue:
         return self.services[name]
 
 
-def load_catalogue(folder: Path = CATALOG, *, release: Path = RELEASE) -> Catalogue:
-    """The services in `folder/*.yaml` and the release version in the file `release`.
+def load_catalogue(
+    folder: Path = CATALOG, *, release: Path = RELEASE, teams: Path | None = None, drafts: Drafts = _NONE
+) -> Catalogue:
+    """The services in `folder/*.yaml`, and the release version in the file `release`.
 
+    Their owners must be in the file `teams`, where one is given. `drafts` stand for what is in files.
     Raises InvalidDocumentError with the findings of all files, BadInputError for a folder that has none.
     """
-    files = sorted(folder.glob("*.yaml"))
+    there = {*folder.glob("*.yaml"), *(path for path in drafts if path.parent == folder)}
+    files = sorted(path for path in there if drafts.get(path, "") is not None)
     if not files:
         raise BadInputError("has no *.yaml file", where=str(folder), fix="add a service: one YAML file a service")
     findings: list[Finding] = []
     entries: list[_Entry] = []
     for path in files:
         try:
-            text = read_text(path)
+            text = drafts.get(path) or read_text(path)
             entries.append(_Entry(path, text, parse(text, str(path), Service)))
         except InvalidDocumentError as error:
             findings += map(_named_gate, error.findings)
@@ -192,15 +201,19 @@ def load_catalogue(folder: Path = CATALOG, *, release: Path = RELEASE) -> Catalo
     known = {path.stem for path in files} | {entry.service.name for entry in entries}
     findings += [finding for rule in _RULES for finding in rule(entries, known)]
     made: ReleaseFile | None = None
+    owners: Mapping[str, Team] = {}
     try:
-        made = parse(read_text(release), str(release), ReleaseFile)
+        made = parse(drafts.get(release) or read_text(release), str(release), ReleaseFile)
+        if teams is not None:
+            owners = load_teams(teams)
+            findings += _owners_are_teams(entries, owners)
     except InvalidDocumentError as error:
         findings += error.findings
     if findings or made is None:
         raise InvalidDocumentError(sorted(findings, key=lambda f: (f.file, f.line, f.column)))
     services = {entry.service.name: entry.service for entry in sorted(entries, key=lambda e: e.service.name)}
     sources = {entry.service.name: entry.path for entry in entries}
-    return Catalogue(services=services, release=made.version, tools=made.tools, sources=sources)
+    return Catalogue(services=services, release=made.version, tools=made.tools, sources=sources, teams=owners)
 
 
 def catalogue_schema() -> dict[str, Any]:
@@ -264,6 +277,15 @@ def _dependencies_are_known(entries: list[_Entry], known: set[str]) -> Iterator[
             if name not in known:
                 message = f"dependencies: there is no service {name!r}"
                 yield entry.finding("unknown-dependency", ("dependencies", index), message, nearest(name, known))
+
+
+def _owners_are_teams(entries: list[_Entry], teams: Mapping[str, Team]) -> Iterator[Finding]:
+    for entry in entries:
+        for index, owner in enumerate(entry.service.owners):
+            if owner not in teams:
+                yield entry.finding(
+                    "unknown-owner", ("owners", index), f"owners: there is no team {owner!r}", nearest(owner, teams)
+                )
 
 
 def _dependencies_have_no_cycle(entries: list[_Entry], _known: set[str]) -> Iterator[Finding]:

@@ -23,6 +23,20 @@ class PipelineState(StrEnum):
     """The checkout's templates make another pipeline than the one that the service is on."""
     CLEAN = "clean"
 
+    @property
+    def remedy(self) -> str:
+        """What to type against it; nothing where nothing is to be done."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    PipelineState.SETTING_ALTERED: "forgeline up --refresh",
+    PipelineState.RELEASED_FILE_ALTERED: "forgeline pipelines release",
+    PipelineState.CATALOGUE_CHANGED: "forgeline up",
+    PipelineState.TEMPLATE_NEWER: "forgeline pipelines release",
+    PipelineState.CLEAN: "",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:

@@ -69,7 +69,7 @@ class Graph:
         for index in range(1, len(by_stage)):
             by_stage[index] |= by_stage[index - 1]
         found: dict[str, int] = {}
-        for name in self._in_order():
+        for name in self.in_order():
             job = self.jobs[name]
             sure = 0
             if job.when in _REGARDLESS:
@@ -84,7 +84,7 @@ class Graph:
             found[name] = sure
         return found
 
-    def _in_order(self) -> Iterator[str]:
+    def in_order(self) -> Iterator[str]:
         """The jobs, each after those that it needs (the compiler refuses circles)."""
         done: set[str] = set()
         for start in self.jobs:

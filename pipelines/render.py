@@ -34,6 +34,9 @@ DEPLOYMENT_TIERS: Final[Mapping[str, str]] = {
 }
 """GitLab's word for what kind of environment each is."""
 
+_NOT_RENDERED: Final = {"overrides", "repository", "pipeline", "canary", "hold", "seeded"}
+"""What says nothing about a service's pipeline."""
+
 _HASH_LINE: Final = "# Content sha256 "
 
 
@@ -138,7 +141,7 @@ def _values(service: Service, context: Context) -> dict[str, Any]:
     environments = context.environments(service)
     overrides = service.overrides
     # Which release it is on says nothing about what is rendered: a roll-out changes no file.
-    described = service.model_dump(mode="json", exclude={"overrides", "repository", "pipeline", "canary", "hold"})
+    described = service.model_dump(mode="json", exclude=_NOT_RENDERED)
     return {
         "service": {
             **described,

@@ -19,7 +19,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from infra.core.error import BadInputError
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group
 from infra.core.settings import ROOT
 
 GO_MODULES: Final = "forgeline.internal/trading"
@@ -65,6 +65,10 @@ class SkeletonService(Protocol):
     def port(self) -> int:
         """The port on which the service listens if nobody says otherwise."""
 
+    @property
+    def dependencies(self) -> Iterable[str]:
+        """Services that this one calls."""
+
 
 def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str, str]:
     """The files of `service`'s repository: path to text, in the order of paths. `root` is the checkout.
@@ -85,6 +89,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
         "tier": str(service.tier),
         "owners": tuple(service.owners),
         "port": service.port,
+        "dependencies": tuple(service.dependencies),
         "language_readme": f"{language}/README.part.j2",
         "domain_readme": f"{domain}/README.part.j2",
         "domain_checks": f"{domain}/checks.part.j2",
@@ -116,8 +121,8 @@ def go_module(name: str) -> str:
 
 
 def code_owners(owners: Iterable[str]) -> str:
-    """Teams as CODEOWNERS spells them: `@risk @trading-core`."""
-    return " ".join("@" + owner.removeprefix("@") for owner in owners)
+    """Teams as CODEOWNERS spells them, by their GitLab groups: `@teams/risk @teams/trading-core`."""
+    return " ".join("@" + team_group(owner.removeprefix("@")) for owner in owners)
 
 
 def _check(service: SkeletonService, templates: Path) -> None:
@@ -130,7 +135,7 @@ def _check(service: SkeletonService, templates: Path) -> None:
     if service.language not in known:
         fix = f"use one of {', '.join(known)}"
         raise BadInputError(f"there is no skeleton for {str(service.language)!r}", where="language", fix=fix)
-    if _is_reserved(name, service.language):
+    if is_reserved(name, service.language):
         message = f"{name!r} has a meaning of its own in {service.language}"
         raise BadInputError(message, where="name", fix=f"add a word, such as {name}-service")
     if not service.description.isprintable():
@@ -140,7 +145,7 @@ def _check(service: SkeletonService, templates: Path) -> None:
             raise BadInputError(f"{owner!r} is not a team's name", where="owners")
 
 
-def _is_reserved(name: str, language: str) -> bool:
+def is_reserved(name: str, language: str) -> bool:
     """Whether what is derived from `name` would be a keyword, or would hide something that the service needs."""
     if language == "python":
         package = python_package(name)
@@ -165,6 +170,7 @@ def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
         java_package=java_package,
         json=lambda value: json.dumps(value, ensure_ascii=False),
         python_package=python_package,
+        variable=dependency_variable,
         xml=escape,
     )
     return environment

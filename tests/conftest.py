@@ -17,7 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what was made over the golden files")
-    parser.addoption("--release-all", action="store_true", help="release all ten services, not one of each language")
+    parser.addoption("--all-services", action="store_true", help="all ten services the long ways, not one a language")
 
 
 @pytest.fixture

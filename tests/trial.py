@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,19 @@ class Stack:
 
 
 @contextmanager
-def stack(environ: Mapping[str, str] = os.environ) -> Iterator[Stack]:
-    """A stack that nothing was done to yet; what it became is destroyed at the end."""
+def stack(environ: Mapping[str, str] = os.environ, *, room: int = 0) -> Iterator[Stack]:
+    """A stack that nothing was done to yet, with ports for `room` more services; it is destroyed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="forgeline-"))
     profile = folder / "trial.yaml"
     gitlab, openbao, cluster, nexus = free_ports(4)
-    offsets = free_offsets([service.port for service in load_catalogue()])
+    ports = [service.port for service in load_catalogue()]
+    offsets = free_offsets([*ports, *range(max(ports) + 1, max(ports) + 1 + room)])
     profile.write_text(
         "name: trial\n"
         f"ports: {{gitlab: {gitlab}, openbao: {openbao}, openbao_cluster: {cluster}, nexus: {nexus}}}\n"
         f"environment_port_offsets: {json.dumps(offsets)}\n"
         "advisories: infra/profiles/advisories\n"
+        f"night: {{begins: {(datetime.now(UTC).hour + 12) % 24}}}\n"
     )
     made = Stack(folder, {**environ, "FORGELINE_PROFILE": str(profile), "FORGELINE_STATE": str(folder / "state")})
     try:

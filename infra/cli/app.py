@@ -86,6 +86,11 @@ json_option = click.option(
 """For commands whose output is read by programs as often as by people: `--json` may also stand at the end."""
 
 
+def at_a_terminal() -> bool:
+    """Whether somebody is there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def run(command: click.Command, argv: list[str]) -> int:
     """Run the command line and return its exit code; every error is shown here and nowhere else."""
     try:

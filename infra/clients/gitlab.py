@@ -9,7 +9,7 @@ from typing import Any
 
 import gitlab
 import requests
-from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabGetError, GitlabHttpError
+from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabGetError, GitlabHttpError, GitlabListError
 from gitlab.v4.objects import Group, Project, User
 from requests.adapters import HTTPAdapter
 
@@ -66,8 +66,10 @@ class _Session(requests.Session):
 class GitLab:
     """One GitLab, spoken to as one user. Safe to use from several threads."""
 
-    def __init__(self, url: str, token: SecretValue, *, observe: Observer | None = None) -> None:
-        """`url` is GitLab's external address. `observe` is told of every request."""
+    def __init__(
+        self, url: str, token: SecretValue, *, observe: Observer | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        """`url` is GitLab's external address. `observe` is told of every request, which may take `timeout` seconds."""
         self.url = url
         session = _Session()
         session.trust_env = False
@@ -78,7 +80,7 @@ class GitLab:
         if observe is not None:
             session.hooks["response"].append(_hook(observe))
         self.api = gitlab.Gitlab(
-            url, private_token=token.reveal(), session=session, timeout=TIMEOUT, retry_transient_errors=False
+            url, private_token=token.reveal(), session=session, timeout=timeout, retry_transient_errors=False
         )
 
     def close(self) -> None:
@@ -121,6 +123,11 @@ class GitLab:
         found: Group | None = absent(lambda: self.api.groups.get(path, with_projects=False))
         return found
 
+    def projects_in(self, group: str) -> dict[str, Project]:
+        """Every project of the group by its full path, a hundred a request; none where the group isn't there."""
+        listed = absent(lambda: list(self.group(group).projects.list(iterator=True, per_page=100, with_shared=False)))
+        return {project.path_with_namespace: project for project in listed or ()}
+
     def project(self, path: str) -> Project:
         """A handle on the project, without asking whether it is there."""
         return self.api.projects.get(path, lazy=True)
@@ -142,7 +149,7 @@ def absent(get: Callable[[], Any]) -> Any:
     """What `get` returns, or None where GitLab answers 404."""
     try:
         return get()
-    except GitlabGetError as error:
+    except (GitlabGetError, GitlabListError) as error:
         if error.response_code == 404:
             return None
         raise

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
-from infra.core.naming import PLATFORM_GROUP, SERVICES_GROUP
+from infra.core.naming import PLATFORM_GROUP, SERVICES_GROUP, TEAMS_GROUP, team_group
 from infra.provider.resource import gitlab
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupsConfig:
-    """`variables` are CI variables of the services' group; none of them is a secret."""
+    """`variables` are CI variables of the services' group; none of them is a secret. `teams` are members by team."""
 
     variables: Mapping[str, str]
+    teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Groups(pulumi.ComponentResource):
-    """Sign-up off, the groups `platform` and `trading`, and the services' variables."""
+    """Sign-up off, the groups `platform`, `trading` and `teams` with one for each team, and the services' variables."""
 
     def __init__(self, name: str, config: GroupsConfig) -> None:
         super().__init__("forgeline:component:Groups", name)
@@ -45,4 +46,34 @@ class Groups(pulumi.ComponentResource):
             gitlab.GroupVariable(f"{SERVICES_GROUP}-{key}", group=self.services.path, key=key, value=value, opts=child)
             for key, value in sorted(config.variables.items())
         ]
+        self.teams = self._teams(config.teams, child)
         self.register_outputs({})
+
+    def _teams(self, teams: Mapping[str, Sequence[str]], child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        top = gitlab.Group(
+            TEAMS_GROUP,
+            path=TEAMS_GROUP,
+            name="Teams",
+            description="Who owns the services",
+            visibility="internal",
+            opts=child,
+        )
+        made: list[pulumi.Resource] = [top]
+        for team, members in sorted(teams.items()):
+            path = team_group(team)
+            group = gitlab.Group(
+                path, path=pulumi.Output.concat(top.path, "/", team), name=team, visibility="internal", opts=child
+            )
+            made.append(group)
+            made += [
+                gitlab.Member(
+                    f"{path}-{username}",
+                    holder_type="group",
+                    holder=group.path,
+                    username=username,
+                    access_level="developer",
+                    opts=child,
+                )
+                for username in members
+            ]
+        return made

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.core.naming import SERVICES_GROUP, pipeline_place
+from infra.core.naming import SERVICES_GROUP, pipeline_place, team_group
 from infra.provider.resource import gitlab
 
 BRANCH = "main"
+NIGHTLY = "Nightly audit"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceProjectConfig:
-    """`pipeline_version` is a tag of the pipelines' project. `developers` are users of the service's team."""
+    """`pipeline_version` is a tag of the pipelines' project. `teams` own the service; an archived one has no owner."""
 
     service: str
     path: str
@@ -23,7 +24,8 @@ class ServiceProjectConfig:
     description: str
     pipeline_version: str
     topics: Sequence[str]
-    developers: Sequence[str] = ()
+    teams: Sequence[str] = ()
+    archived: bool = False
 
 
 class ServiceProject(pulumi.ComponentResource):
@@ -43,6 +45,7 @@ class ServiceProject(pulumi.ComponentResource):
             ci_pipeline_variables_minimum_override_role="no_one_allowed",
             only_allow_merge_if_pipeline_succeeds=True,
             topics=[SERVICES_GROUP, *config.topics],
+            archived=config.archived,
             opts=child,
         )
         protected: list[pulumi.Resource] = [
@@ -58,16 +61,15 @@ class ServiceProject(pulumi.ComponentResource):
                 f"{path}-tags", project=self.project.path, tag="v*", create_access_level="maintainer", opts=child
             ),
         ]
-        members = [
-            gitlab.Member(
-                f"{path}-{username}",
-                holder_type="project",
-                holder=self.project.path,
-                username=username,
+        shares = [
+            gitlab.ProjectShare(
+                f"{path}-{team}",
+                project=self.project.path,
+                group=team_group(team),
                 access_level="developer",
                 opts=child,
             )
-            for username in config.developers
+            for team in (() if config.archived else config.teams)
         ]
-        self.ready: list[pulumi.Resource] = [*protected, *members]
+        self.ready: list[pulumi.Resource] = [*protected, *shares]
         self.register_outputs({})

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from infra.core.blob import blob_ids
 from infra.core.naming import PIPELINES_PROJECT
-from infra.provider.gitlab.tree import blob_ids
 from infra.provider.resource import gitlab
 
 BRANCH = "main"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -51,6 +53,22 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInputError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file as a whole or not at all; a file that was there keeps its mode."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    if path.exists():
+        shutil.copymode(path, temporary)
+    temporary.replace(path)
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Raises BadInputError for the first of the files that can't be changed."""
+    for path in paths:
+        if not os.access(path.parent, os.W_OK):
+            raise BadInputError("can't be changed: its folder is read-only", where=str(path))
 
 
 def load(path: Path, model: type[Model]) -> Model:
@@ -125,12 +143,19 @@ def _fields(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """The keys that the model at `loc` knows."""
     current = model
     for part in loc:
-        field = current.model_fields.get(str(part))
+        if isinstance(part, int):
+            continue  # an item of the list that the part before names
+        field = current.model_fields.get(part)
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        inside = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
+        if not inside:
             return list(current.model_fields)
-        current = annotation
+        current = inside[0]
     return [info.alias or name for name, info in current.model_fields.items()]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def place(text: str, loc: tuple[int | str, ...]) -> tuple[int, int]:

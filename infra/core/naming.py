@@ -12,6 +12,7 @@ SERVICE_NAME_LIMIT = 40
 PLATFORM_GROUP = "platform"
 SERVICES_GROUP = "trading"
 PIPELINES_PROJECT = "platform/pipelines"
+TEAMS_GROUP = "teams"
 
 KV_MOUNT = "forgeline"
 JWT_MOUNT = "gitlab"
@@ -30,6 +31,16 @@ RUNNER_TOKEN = SecretRef("platform/runner", "token")
 def service_project(name: str) -> str:
     """The full path of a service's GitLab project."""
     return f"{SERVICES_GROUP}/{name}"
+
+
+def team_group(name: str) -> str:
+    """The full path of a team's GitLab group."""
+    return f"{TEAMS_GROUP}/{name}"
+
+
+def dependency_variable(name: str) -> str:
+    """The environment variable that tells a service the address of the service `name`: `MARKET_DATA_URL`."""
+    return f"{name.replace('-', '_').upper()}_URL"
 
 
 def pipeline_place(name: str, version: str) -> str:

@@ -6,6 +6,7 @@ A profile file says it; four environment variables move it (`FORGELINE_PROFILE`,
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +67,20 @@ class Approvals(_Model):
     """Whether it must be another person than the one who wrote the commit, made the tag or started the pipeline."""
 
 
+class Night(_Model):
+    """When services are looked at every night, for what became known since their last pipeline."""
+
+    begins: int = Field(default=1, ge=0, le=23)
+    """The first hour, in UTC."""
+    hours: int = Field(default=4, ge=1, le=24)
+    """Over how many hours the services are spread."""
+
+    def cron(self, service: str) -> str:
+        """A minute for the service, always the same: a cron expression in UTC."""
+        minute = self.begins * 60 + zlib.crc32(service.encode()) % (self.hours * 60)
+        return f"{minute % 60} {minute // 60 % 24} * * *"
+
+
 class Profile(_Model):
     """A profile file."""
 
@@ -83,6 +98,7 @@ class Profile(_Model):
     runner_services: bool = False
     """Whether the runner can start containers beside a job."""
     approvals: Approvals = Approvals()
+    night: Night = Night()
     advisories: Path | None = None
     """A folder or zip of advisories in OSV format, for the audit of dependencies. Relative to the checkout."""
 
@@ -117,6 +133,12 @@ class Settings(_Model):
     def release_file(self) -> Path:
         """The file that says which pipeline release is made here."""
         return self.pipelines / "release.yaml"
+
+    @property
+    def teams(self) -> Path:
+        """The file of the teams that may own services: the one beside the catalogue, else the checkout's."""
+        own = self.pipelines / "teams.yaml"
+        return own if own.is_file() else PIPELINES / "teams.yaml"
 
     @property
     def policy(self) -> Path:

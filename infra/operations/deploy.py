@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from infra.core.document import nearest
 from infra.core.error import BadInputError, ToolError
+from infra.core.naming import dependency_variable
 from infra.core.progress import Progress
 from infra.core.secret import SecretValue
 from infra.core.settings import Settings
 from infra.operations.ansible import run_playbook
 from pipelines.artifact import artifact_path
-from pipelines.catalogue import Language, Service
+from pipelines.catalogue import Catalogue, Language, Service
 
 VERSION: Final = re.compile(r"[0-9A-Za-z]+([.+_-][0-9A-Za-z]+)*")
 VERSION_LIMIT: Final = 60
@@ -61,6 +62,7 @@ class DeployResult:
 
 def deploy(
     settings: Settings,
+    catalogue: Catalogue,
     service: Service,
     environment: str,
     version: str,
@@ -71,18 +73,22 @@ def deploy(
 ) -> DeployResult:
     """Fetch, check, switch to and prove `version`; on failure the previous release is back before this raises.
 
-    `environ` has NEXUS_USERNAME and NEXUS_PASSWORD, short-lived and only able to read. The new process is asked
-    `attempts` times, half a second apart, before it counts as broken.
+    `catalogue` says where the services are that this one calls. `environ` has NEXUS_USERNAME and NEXUS_PASSWORD,
+    short-lived and only able to read. The new process is asked `attempts` times, half a second apart, before it counts
+    as broken.
     Raises BadInputError for an environment or version that can't be, ToolError with what the playbook says.
     """
     _check(settings, service, environment, version)
     credentials = _credentials(environ)
-    changed = _play(settings, service, environment, version, progress, environ, credentials, attempts=attempts)
+    changed = _play(
+        settings, catalogue, service, environment, version, progress, environ, credentials, attempts=attempts
+    )
     return _result(settings, service, environment, version, changed)
 
 
 def go_back(
     settings: Settings,
+    catalogue: Catalogue,
     service: Service,
     environment: str,
     version: str,
@@ -106,7 +112,9 @@ def go_back(
             where=str(folder),
             fix="deploy a version that is known to be good",
         )
-    changed = _play(settings, service, environment, previous, progress, environ, _NOTHING_TO_FETCH, remember=False)
+    changed = _play(
+        settings, catalogue, service, environment, previous, progress, environ, _NOTHING_TO_FETCH, remember=False
+    )
     return _result(settings, service, environment, previous, changed)
 
 
@@ -122,12 +130,17 @@ def _linked(link: Path) -> str:
 def _result(
     settings: Settings, service: Service, environment: str, version: str, changed: tuple[str, ...]
 ) -> DeployResult:
-    url = f"http://{settings.profile.address}:{settings.service_port(service.port, environment)}"
+    url = _url(settings, service, environment)
     return DeployResult(service=service.name, environment=environment, version=version, url=url, changed=changed)
+
+
+def _url(settings: Settings, service: Service, environment: str) -> str:
+    return f"http://{settings.profile.address}:{settings.service_port(service.port, environment)}"
 
 
 def _play(
     settings: Settings,
+    catalogue: Catalogue,
     service: Service,
     environment: str,
     version: str,
@@ -148,7 +161,7 @@ def _play(
             run = run_playbook(
                 "deploy_service",
                 variables={
-                    **_variables(settings, service, environment, version, environ),
+                    **_variables(settings, catalogue, service, environment, version, environ),
                     "service_folder": str(folder),
                     "service_attempts": attempts,
                     "service_remember": remember,
@@ -188,7 +201,12 @@ def _credentials(environ: Mapping[str, str]) -> tuple[str, SecretValue]:
 
 
 def _variables(
-    settings: Settings, service: Service, environment: str, version: str, environ: Mapping[str, str]
+    settings: Settings,
+    catalogue: Catalogue,
+    service: Service,
+    environment: str,
+    version: str,
+    environ: Mapping[str, str],
 ) -> dict[str, Any]:
     names = {"name": service.name, "version": version, "entry": NODE_ENTRY}
     words = [word.format(**names) for word in _COMMANDS.get(service.language, _PROGRAM)]
@@ -202,6 +220,11 @@ def _variables(
         "service_address": settings.profile.address,
         "service_port": settings.service_port(service.port, environment),
         "service_command": words,
+        # Where the services are that this one calls: those of the same environment.
+        "service_variables": {
+            dependency_variable(name): _url(settings, catalogue.service(name), environment)
+            for name in service.dependencies
+        },
         "artifact_url": f"{settings.nexus_url}/repository/{artifact_path(service, version)}",
         "artifact_unpack": service.language is not Language.JAVA,
         "supervisor_folder": str(supervisor),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from infra.core.server import Server
 from infra.core.settings import Settings
@@ -14,10 +16,13 @@ from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
+from pipelines.boilerplate import with_lock
 from pipelines.catalogue import Catalogue, Service
 from pipelines.release import same_or_new
+from pipelines.service_page import PAGE, service_page
 from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
+from pipelines.team import membership
 
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
@@ -28,29 +33,52 @@ def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Ser
     return lab_servers(settings, {name: tool.path for name, tool in tools.items()})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Releases:
+    """What was published before: the last release's files as they were made, and the blobs of each by version."""
+
+    last_files: Mapping[str, str]
+    blobs: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(cls, checkpoints: Checkpoints) -> Self:
+        """What the state knows."""
+        return cls(last_files=last_files(checkpoints), blobs=released(checkpoints))
+
+
 def stacks(
-    settings: Settings, catalogue: Catalogue, tools: Mapping[str, InstalledTool], environ: Mapping[str, str]
+    settings: Settings,
+    catalogue: Catalogue,
+    tools: Mapping[str, InstalledTool],
+    environ: Mapping[str, str],
+    *,
+    releases: Releases | None = None,
 ) -> list[Stack]:
     """Every stack of the profile: the foundation, the platform, one a service.
 
-    Raises BadInputError where the catalogue, a template or this machine's Maven configuration is not as it should be.
+    `releases` are those that the state knows, unless somebody knows better. Raises BadInputError where the catalogue, a
+    template or this machine's Maven configuration is not as it should be.
     """
     return [
         foundation.stack(
             foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
         ),
-        platform_stack(settings, catalogue, tools, environ),
+        platform_stack(settings, catalogue, tools, environ, releases=releases),
         *service_stacks(settings, catalogue),
     ]
 
 
 def platform_stack(
-    settings: Settings, catalogue: Catalogue, tools: Mapping[str, InstalledTool], environ: Mapping[str, str]
+    settings: Settings,
+    catalogue: Catalogue,
+    tools: Mapping[str, InstalledTool],
+    environ: Mapping[str, str],
+    *,
+    releases: Releases | None = None,
 ) -> Stack:
     """The platform's stack, which publishes the pipeline release of this checkout and keeps the earlier ones."""
     plugin = tools[PLUGIN].path
-    checkpoints = Checkpoints(settings.data("pulumi"))
-    earlier = released(checkpoints)
+    known = releases or Releases.of(Checkpoints(settings.data("pulumi")))
     return platform.stack(
         platform.Platform(
             gitlab_url=settings.gitlab_url,
@@ -58,9 +86,10 @@ def platform_stack(
             nexus_url=settings.nexus_url,
             maven_upstream=maven_upstream(environ, settings),
             pipeline_version=catalogue.release,
-            pipeline_files=same_or_new(last_files(checkpoints), Source.of(settings, catalogue).files()),
+            pipeline_files=same_or_new(known.last_files, Source.of(settings, catalogue).files()),
             nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
-            other_releases={version: blobs for version, blobs in earlier.items() if version != catalogue.release},
+            other_releases={version: blobs for version, blobs in known.blobs.items() if version != catalogue.release},
+            teams=membership(catalogue.teams),
         )
     )
 
@@ -70,16 +99,23 @@ def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[s
     return [service.stack(_service(settings, entry)) for entry in catalogue if names is None or entry.name in names]
 
 
+def first_files(settings: Settings, entry: Service) -> dict[str, str]:
+    """What a service's repository begins with: its skeleton, the page about its delivery, and the lock of both."""
+    return with_lock({**render_skeleton(entry), PAGE: service_page(entry, settings)})
+
+
 def _service(settings: Settings, entry: Service) -> service.Service:
-    seed = render_skeleton(entry)
+    seed = first_files(settings, entry) if entry.seeded else {}
     return service.Service(
         name=entry.name,
         repository=entry.project,
         description=entry.description,
         pipeline_version=entry.pipeline,
+        nightly=settings.profile.night.cron(entry.name),
         openbao_url=settings.openbao_url,
         seed=seed,
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
+        teams=entry.owners,
     )

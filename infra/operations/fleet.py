@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from infra.clients.gitlab import GitLab
-from infra.core.document import read_text
-from infra.core.error import BadInputError
+from infra.core.document import check_writable, read_text, write_text
 from infra.operations import desired, pipeline_run
 from infra.operations.pipeline_run import Job, PipelineRun
 from infra.operations.work import Open, Work
@@ -55,13 +52,9 @@ def write_pins(catalogue: Catalogue, pins: Mapping[str, str]) -> None:
         new = repin(text, version, str(path))
         if new != text:
             changed[path] = new
-            if not os.access(path.parent, os.W_OK):
-                raise BadInputError("can't be changed: its folder is read-only", where=str(path))
+    check_writable(changed)
     for path, text in changed.items():
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text, encoding="utf-8", newline="")
-        shutil.copymode(path, temporary)
-        temporary.replace(path)
+        write_text(path, text)
 
 
 def pinned(catalogue: Catalogue, pins: Mapping[str, str]) -> Catalogue:

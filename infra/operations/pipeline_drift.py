@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
 from gitlab.exceptions import GitlabError
+from gitlab.v4.objects import Project
 
 from infra.clients.gitlab import GitLab, explain
-from infra.core.naming import pipeline_place, service_stack
+from infra.core.naming import SERVICES_GROUP, pipeline_place, service_stack
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations.published import GitLabReleases, Releases
@@ -22,9 +22,6 @@ from infra.provider.gitlab.project import PROJECT
 from pipelines.catalogue import Catalogue, Service
 from pipelines.drift import Observed, ServiceDrift, judge
 from pipelines.source import Source
-
-READERS = 16
-"""Projects read side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +41,36 @@ def pipeline_drift(settings: Settings, catalogue: Catalogue, progress: Progress)
     """
     progress.start("pipelines", "reading projects and releases")
     gitlab = gitlab_client(settings)
-    checkpoints = Checkpoints(settings.data("pulumi"))
-    server = Server(
-        releases=GitLabReleases(gitlab),
-        recorded=released(checkpoints),
-        applied=_applied(checkpoints, catalogue),
-        actual=_actual(gitlab, catalogue),
-    )
+    server = read_server(settings, catalogue, GitLabReleases(gitlab), service_projects(gitlab))
     found = compare(Source.of(settings, catalogue), server)
     drifted = sum(item.drifted for item in found)
     progress.done("pipelines", f"{drifted} of {len(found)} drifted" if drifted else "as declared")
     return found
+
+
+def service_projects(gitlab: GitLab) -> dict[str, Project]:
+    """The services' projects by full path: one listing, however many there are. Raises ServerError."""
+    try:
+        return gitlab.projects_in(SERVICES_GROUP)
+    except GitlabError as error:
+        raise explain(error, SERVICES_GROUP) from error
+
+
+def read_server(
+    settings: Settings, catalogue: Catalogue, releases: Releases, projects: Mapping[str, Project]
+) -> Server:
+    """What the state says, beside what was read of the servers: `projects` by full path."""
+    checkpoints = Checkpoints(settings.data("pulumi"))
+    return Server(
+        releases=releases,
+        recorded=released(checkpoints),
+        applied=_applied(checkpoints, catalogue),
+        actual={
+            service.name: str(projects[service.project].ci_config_path or "")
+            for service in catalogue
+            if service.project in projects
+        },
+    )
 
 
 def compare(source: Source, server: Server) -> list[ServiceDrift]:
@@ -98,15 +114,3 @@ def _applied(checkpoints: Checkpoints, catalogue: Catalogue) -> dict[str, str]:
         for recorded in checkpoints.resources(service_stack(service.name))
         if recorded.type == PROJECT.type_name and recorded.inputs.get("ci_config_path")
     }
-
-
-def _actual(gitlab: GitLab, catalogue: Catalogue) -> dict[str, str]:
-    def of(service: Service) -> tuple[str, str | None]:
-        try:
-            project = gitlab.find_project(service.project)
-        except GitlabError as error:
-            raise explain(error, service.project) from error
-        return service.name, None if project is None else str(project.ci_config_path or "")
-
-    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="drift") as pool:
-        return {name: path for name, path in pool.map(of, catalogue) if path is not None}

@@ -43,6 +43,8 @@ class Job:
     web_url: str
     failure_reason: str = ""
     allow_failure: bool = False
+    user: str = ""
+    """Who started it: of a job that waits for a person, who that was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class PipelineRun:
     ref: str
     sha: str
     web_url: str
+    created_at: str = ""
+    """When, as GitLab writes it: ISO 8601."""
     seconds: float | None = None
     jobs: tuple[Job, ...] = ()
 
@@ -119,11 +123,17 @@ def plain_lines(log: str) -> list[str]:
 
 def latest(gitlab: GitLab, service: Service) -> PipelineRun | None:
     """The newest pipeline of `service`, without its jobs, or None where there is none yet."""
+    return next(iter(last_runs(gitlab, service, 1)), None)
+
+
+def last_runs(gitlab: GitLab, service: Service, count: int) -> list[PipelineRun]:
+    """The newest pipelines of `service`, without their jobs, the newest first; none where it has no project."""
     try:
-        found = absent(lambda: gitlab.project(service.project).pipelines.list(per_page=1, page=1, get_all=False))
+        pipelines = gitlab.project(service.project).pipelines
+        found = absent(lambda: pipelines.list(per_page=count, page=1, get_all=False))
     except GitlabError as error:
         raise explain(error, service.project) from error
-    return _run(service.name, found[0].attributes) if found else None
+    return [_run(service.name, pipeline.attributes) for pipeline in found or ()]
 
 
 def follow(
@@ -140,7 +150,7 @@ def follow(
     while waiting:
         for name, run in list(waiting.items()):
             try:
-                current = _with_jobs(gitlab, services[name], run)
+                current = with_jobs(gitlab, services[name], run)
             except NoAnswerError:
                 if time.monotonic() > answered + PATIENCE:
                     raise
@@ -163,7 +173,8 @@ def follow(
     return [ended[run.service] for run in runs]
 
 
-def _with_jobs(gitlab: GitLab, service: Service, run: PipelineRun) -> PipelineRun:
+def with_jobs(gitlab: GitLab, service: Service, run: PipelineRun) -> PipelineRun:
+    """The run as it is now, with its jobs."""
     try:
         pipeline = gitlab.project(service.project).pipelines.get(run.id)
         jobs = pipeline.jobs.list(get_all=True)
@@ -181,6 +192,7 @@ def _run(service: str, fields: dict[str, Any], jobs: tuple[Job, ...] = ()) -> Pi
         ref=fields["ref"],
         sha=fields["sha"],
         web_url=fields["web_url"],
+        created_at=fields.get("created_at") or "",
         seconds=fields.get("duration"),
         jobs=tuple(sorted(jobs, key=lambda job: (job.stage, job.name))),
     )
@@ -196,6 +208,7 @@ def _job(fields: dict[str, Any]) -> Job:
         web_url=fields["web_url"],
         failure_reason=fields.get("failure_reason") or "",
         allow_failure=bool(fields.get("allow_failure")),
+        user=(fields.get("user") or {}).get("username", ""),
     )
 
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import grpc
-from pulumi.automation._server import LanguageServer
-from pulumi.runtime.proto import language_pb2_grpc
 
 from infra.clients.bootstrap import derive, read_key
 from infra.core.error import BadInputError, ToolError
 from infra.core.settings import Settings
 from infra.operations.plain_program import declare
+from infra.programs.language_host import language_host
 from infra.programs.session import PASSPHRASE
 from infra.toolchain.toolchain import Toolchain
 
@@ -44,17 +40,11 @@ def run(settings: Settings, arguments: Sequence[str], environ: Mapping[str, str]
         "PULUMI_CONFIG_PASSPHRASE": derive(read_key(settings.bootstrap_key), PASSPHRASE).reveal(),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(lambda: declare(settings, environ)), server)
     command = [str(tool.path), *arguments]
-    if arguments and arguments[0] in RUNS_THE_PROGRAM:
-        port = server.add_insecure_port("127.0.0.1:0")
-        command += [f"--client=127.0.0.1:{port}", f"--config-file={folder / 'work' / _settings_file(arguments)}"]
-    server.start()
-    try:
+    with language_host(lambda: declare(settings, environ)) as address:
+        if arguments and arguments[0] in RUNS_THE_PROGRAM:
+            command += [f"--client={address}", f"--config-file={folder / 'work' / _settings_file(arguments)}"]
         return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
-    finally:
-        server.stop(0)
 
 
 def _settings_file(arguments: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Protocol
 from gitlab.exceptions import GitlabError
 
 from infra.clients.gitlab import GitLab, absent, explain
+from infra.core.blob import blob_id
 from infra.core.naming import PIPELINES_PROJECT
-from infra.provider.gitlab.tree import blob_id, listed
+from infra.provider.gitlab.tree import listed
 from pipelines.release import is_version, version_key
 
 READERS = 16

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from infra.core.blob import blob_ids
 from infra.core.document import InvalidDocumentError, place, read_text
 from infra.core.error import BadInputError, FindingsError
 from infra.core.finding import Finding, Severity
@@ -20,7 +21,6 @@ from infra.operations.work import Work
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.plan import Plan
 from infra.programs.released import released
-from infra.provider.gitlab.tree import blob_ids
 from pipelines.catalogue import Catalogue
 from pipelines.release import (
     Effect,

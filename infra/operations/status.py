@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from gitlab.exceptions import GitlabError
 
-from infra.clients.gitlab import GitLab
+from infra.clients.gitlab import TIMEOUT, GitLab
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
 from infra.clients.supervisor import Program, Supervisor
@@ -19,9 +19,8 @@ from infra.core.naming import GITLAB_ROOT
 from infra.core.secret import SecretRef
 from infra.core.settings import Settings
 from infra.operations.pipeline_run import PipelineRun, latest
+from infra.operations.service_probe import PROBE_SECONDS, ServiceProbe
 from pipelines.catalogue import Catalogue, Service
-
-PROBE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +80,8 @@ def status(settings: Settings, catalogue: Catalogue) -> Status:
     gitlab = (
         gitlab_client(settings, openbao) if all(s.healthy for s in servers if s.name in {"openbao", "gitlab"}) else None
     )
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        services = tuple(pool.map(lambda service: _service(settings, gitlab, service), catalogue))
+    with ServiceProbe(settings) as probe, ThreadPoolExecutor(max_workers=8) as pool:
+        services = tuple(pool.map(lambda service: _service(probe, gitlab, service), catalogue))
     return Status(servers=servers, services=services)
 
 
@@ -126,10 +125,13 @@ def _nexus(settings: Settings, openbao: OpenBao) -> str:
         client.close()
 
 
-def gitlab_client(settings: Settings, openbao: OpenBao | None = None) -> GitLab:
-    """GitLab as its administrator. Raises ServerError where OpenBao, which has the token, does not answer."""
+def gitlab_client(settings: Settings, openbao: OpenBao | None = None, *, timeout: float = TIMEOUT) -> GitLab:
+    """GitLab as its administrator; a request may take `timeout` seconds.
+
+    Raises ServerError where OpenBao, which has the token, does not answer.
+    """
     openbao = openbao or OpenBao.of(settings)
-    return GitLab(settings.gitlab_url, openbao.resolve(SecretRef(GITLAB_ROOT, "token")))
+    return GitLab(settings.gitlab_url, openbao.resolve(SecretRef(GITLAB_ROOT, "token")), timeout=timeout)
 
 
 def _gitlab(settings: Settings, openbao: OpenBao) -> str:
@@ -148,20 +150,17 @@ def _runner(settings: Settings, openbao: OpenBao) -> str:
     raise _UnhealthyError("GitLab has not heard of it lately")
 
 
-def _service(settings: Settings, gitlab: GitLab | None, service: Service) -> ServiceStatus:
-    url = f"http://{settings.profile.address}:{settings.service_port(service.port, 'dev')}"
+def _service(probe: ServiceProbe, gitlab: GitLab | None, service: Service) -> ServiceStatus:
     run, detail = None, ""
     if gitlab is not None:
         try:
             run = latest(gitlab, service)
         except ForgelineError as error:
             detail = error.what
-    return ServiceStatus(name=service.name, pipeline=run, dev=_deployed(url), dev_url=url, detail=detail)
-
-
-def _deployed(url: str) -> str | None:
-    try:
-        answer = httpx.get(f"{url}/version", timeout=PROBE_SECONDS, trust_env=False)
-        return str(answer.json()["version"]) if answer.status_code == 200 else None
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return None
+    return ServiceStatus(
+        name=service.name,
+        pipeline=run,
+        dev=probe.version(service, "dev"),
+        dev_url=probe.url(service, "dev"),
+        detail=detail,
+    )

@@ -39,9 +39,10 @@ class Current:
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """A session that is open, its connections, and where it tells what it does."""
+    """A session that is open, its tools and connections, and where it tells what it does."""
 
     session: Session
+    tools: Mapping[str, InstalledTool]
     connections: Connections
     current: Current
 
@@ -73,12 +74,15 @@ class Work:
             return Toolchain.of(self.settings, self.environ).ensure(LAB_TOOLS, progress)
 
     @contextmanager
-    def session(self, tools: Mapping[str, InstalledTool]) -> Iterator[Open]:
-        """An open session. Without tools it can read states and servers, and starts no engine."""
+    def session(self, tools: Mapping[str, InstalledTool], *, start: bool = True) -> Iterator[Open]:
+        """An open session. Without tools it can read states and servers, and starts no engine.
+
+        With `start`, whoever needs a server of the lab that does not run starts it.
+        """
         current = Current()
         connections = Connections.of(
             self.settings,
-            servers=desired.servers(self.settings, tools) if tools else (),
+            servers=desired.servers(self.settings, tools) if tools and start else (),
             progress=current,
             observe=self.observe,
         )
@@ -87,7 +91,7 @@ class Work:
             return tools["pulumi"].path
 
         with Session(self.settings, engine=engine, connections=connections, progress=current) as session:
-            yield Open(session=session, connections=connections, current=current)
+            yield Open(session=session, tools=tools, connections=connections, current=current)
 
     def observe(self, verb: str, path: str, _status: int) -> None:
         """Counts a request if it may have changed something."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pulumi.automation import (
     LocalWorkspace,
+    OnEvent,
     OutputMap,
+    ProjectRuntimeInfo,
     ProjectSettings,
     PulumiFn,
     UpdateSummary,
@@ -18,14 +22,16 @@ from pulumi.automation import (
 from pulumi.automation import Stack as AutomationStack
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError
+from pulumi.automation.events import EngineEvent
 
 from infra.core.error import StackError
 from infra.core.progress import Progress
 from infra.core.secret import SecretValue
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.command import EngineCommand
-from infra.programs.event import Watcher, plain, urn_name, urn_type
-from infra.programs.plan import Plan
+from infra.programs.event import Watcher, plain
+from infra.programs.language_host import language_host
+from infra.programs.plan import Plan, urn_name, urn_type
 from infra.programs.stack import PROJECT, Stack
 
 PARALLEL = 64
@@ -78,9 +84,35 @@ class Engine:
             "PULUMI_SKIP_CHECKPOINTS": "true",
         }
 
-    def preview(self, stack: Stack) -> Plan:
-        """What `up` would do. Writes nothing but an empty state for a stack that is new."""
-        return self._run(stack, lambda target, watch: target.preview(on_event=watch, color="never"))
+    def preview(self, stack: Stack, *, tell: OnEvent = lambda _: None) -> Plan:
+        """What `up` would do; `tell` gets the events. Writes nothing but an empty state for a stack that is new."""
+
+        def work(target: _Stack, watch: Watcher) -> None:
+            def both(event: EngineEvent) -> None:
+                watch(event)
+                tell(event)
+
+            target.preview(on_event=both, color="never")
+
+        return self._run(stack, work)
+
+    def import_file(self, name: str, document: Mapping[str, Any]) -> None:
+        """Takes what the provider reads into the state. `document` is what `pulumi import --file` reads."""
+
+        def work(_target: _Stack, _watch: Watcher) -> None:
+            # The command wants a language host though no program is run; one of another runtime would be a tool more.
+            with language_host(lambda: None) as address, TemporaryDirectory(prefix="forgeline-import-") as folder:
+                runtime = ProjectRuntimeInfo("client", {"address": address})
+                project = LocalWorkspace(work_dir=folder, pulumi_command=self._command)
+                project.save_project_settings(ProjectSettings(name=PROJECT, runtime=runtime))
+                file = Path(folder) / "import.json"
+                file.write_text(json.dumps(document), encoding="utf-8")
+                settings = self._folder / "work" / f"Pulumi.{name}.yaml"
+                options = ("--yes", "--skip-preview", "--protect=false", "--generate-code=false")
+                arguments = ["import", f"--file={file}", f"--stack={name}", f"--config-file={settings}", *options]
+                self._command.run(arguments, folder, {**self._environment, "PULUMI_HOME": str(self._folder / "home")})
+
+        self._guarded(name, None, work)
 
     def up(self, stack: Stack, *, refresh: bool = False) -> Plan:
         """Brings the stack about; with `refresh`, after reading what the servers have."""

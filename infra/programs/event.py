@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata
 
 from infra.core.progress import Progress
-from infra.programs.plan import Change, Op
+from infra.programs.plan import Change, Op, urn_name, urn_type
 
 _OPS: dict[OpType, Op] = {
     OpType.CREATE: Op.CREATE,
@@ -21,16 +21,6 @@ _OPS: dict[OpType, Op] = {
 
 _MARKUP = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _RPC = re.compile(r"^(?:.*rpc error: code = \w+ desc = )", re.DOTALL)
-
-
-def urn_name(urn: str) -> str:
-    """A resource's own name."""
-    return urn.rpartition("::")[2]
-
-
-def urn_type(urn: str) -> str:
-    """A resource's own type, without its parents'."""
-    return urn.split("::")[2].rpartition("$")[2]
 
 
 def plain(message: str) -> str:

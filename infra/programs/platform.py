@@ -34,6 +34,8 @@ class Platform:
     nexus_plugin: Plugin
     other_releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Releases that were published before: path to git blob id, by version."""
+    teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The members of each team: names of users in GitLab."""
 
 
 def stack(inputs: Platform) -> Stack:
@@ -53,7 +55,8 @@ def build(inputs: Platform, gates: Gates) -> None:
     from infra.provider.resource import vault
 
     groups = Groups(
-        "groups", GroupsConfig(variables={"OPENBAO_ADDR": inputs.openbao_url, "NEXUS_URL": inputs.nexus_url})
+        "groups",
+        GroupsConfig(variables={"OPENBAO_ADDR": inputs.openbao_url, "NEXUS_URL": inputs.nexus_url}, teams=inputs.teams),
     )
     release = PipelineRelease(
         "pipelines",
@@ -84,5 +87,7 @@ def build(inputs: Platform, gates: Gates) -> None:
         )
         for role in (READER, DEPLOYER)
     ]
-    gates.open_after(IDENTITY, [groups.services, *groups.variables, release.tag, *identity.ready, *shared])
+    gates.open_after(
+        IDENTITY, [groups.services, *groups.variables, *groups.teams, release.tag, *identity.ready, *shared]
+    )
     gates.open_after(ARTIFACTS, [*artifacts.ready, identity.backend])

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from infra.core.naming import publish_role, service_stack
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
+
+if TYPE_CHECKING:
+    import pulumi
+
+    from infra.components.project import ServiceProject
+
+SEED_MESSAGE = "Begin the service"
+"""The first commit of a service's repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +29,20 @@ class Service:
     description: str
     pipeline_version: str
     """The pipeline release that it is on: a tag of `platform/pipelines`."""
+    nightly: str
+    """When its dependencies are looked at anew: a cron expression in UTC. Empty where there is nothing to look at."""
     openbao_url: str
     """The audience of its jobs' tokens."""
     seed: Mapping[str, str]
+    """Empty for a service that came with a repository of its own."""
     executable: tuple[str, ...] = ()
     """Paths of the seed that are programs."""
     environments: tuple[str, ...] = ("dev",)
     topics: tuple[str, ...] = ()
-    developers: tuple[str, ...] = field(default=())
+    teams: tuple[str, ...] = ()
+    """The teams that own it: their groups' members are its developers."""
+    retired: bool = False
+    """It runs nowhere any more: the project is archived, and all that gave access is taken away."""
 
 
 def stack(inputs: Service) -> Stack:
@@ -42,12 +57,13 @@ def stack(inputs: Service) -> Stack:
 
 
 def build(inputs: Service, gates: Gates) -> None:
-    """Declares the service. The first push comes last, for it starts the first pipeline."""
+    """Declares the service. The first push comes late, for it starts the first pipeline.
+
+    Of a service that is retired only the project stays, with its protections and content: the rest is removed.
+    """
     import pulumi
 
-    from infra.components.access import ServiceAccess, ServiceAccessConfig
-    from infra.components.project import BRANCH, ServiceProject, ServiceProjectConfig
-    from infra.components.publisher import Publisher, PublisherConfig
+    from infra.components.project import BRANCH, NIGHTLY, ServiceProject, ServiceProjectConfig
     from infra.provider.resource import gitlab
 
     top = pulumi.ResourceOptions()
@@ -59,10 +75,44 @@ def build(inputs: Service, gates: Gates) -> None:
             description=inputs.description,
             pipeline_version=inputs.pipeline_version,
             topics=inputs.topics,
-            developers=inputs.developers,
+            teams=inputs.teams,
+            archived=inputs.retired,
         ),
         top,
     )
+    ready = [*service.ready, *([] if inputs.retired else _access(inputs, service, gates, top))]
+    if inputs.seed:
+        seed = gitlab.RepositoryFiles(
+            f"{inputs.name}-seed",
+            project=service.project.path,
+            branch=BRANCH,
+            files=dict(inputs.seed),
+            executable=list(inputs.executable),
+            message=SEED_MESSAGE,
+            mode="seed",
+            # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
+            opts=pulumi.ResourceOptions(depends_on=ready, ignore_changes=["files", "executable"]),
+        )
+        ready = [seed]
+    if inputs.nightly:
+        gitlab.PipelineSchedule(
+            f"{inputs.name}-nightly",
+            project=service.project.path,
+            description=NIGHTLY,
+            branch=BRANCH,
+            cron=inputs.nightly,
+            # A schedule is of a branch that is there.
+            opts=pulumi.ResourceOptions(depends_on=ready),
+        )
+
+
+def _access(
+    inputs: Service, service: ServiceProject, gates: Gates, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """What lets the service's jobs read, publish and deploy."""
+    from infra.components.access import ServiceAccess, ServiceAccessConfig
+    from infra.components.publisher import Publisher, PublisherConfig
+
     access = ServiceAccess(
         inputs.name,
         ServiceAccessConfig(
@@ -71,20 +121,8 @@ def build(inputs: Service, gates: Gates) -> None:
             audience=inputs.openbao_url,
             environments=inputs.environments,
         ),
-        top,
+        opts,
     )
     role = gates.hold(ARTIFACTS, publish_role(inputs.name))
-    publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), top)
-    gitlab.RepositoryFiles(
-        f"{inputs.name}-seed",
-        project=service.project.path,
-        branch=BRANCH,
-        files=dict(inputs.seed),
-        executable=list(inputs.executable),
-        message="Begin the service",
-        mode="seed",
-        # Once it is there it belongs to the service's team: a newer skeleton changes nothing in it.
-        opts=pulumi.ResourceOptions(
-            depends_on=[*service.ready, *access.roles, publisher.role], ignore_changes=["files", "executable"]
-        ),
-    )
+    publisher = Publisher(inputs.name, PublisherConfig(service=inputs.name, role=role), opts)
+    return [*access.roles, publisher.role]

@@ -18,18 +18,22 @@ from infra.core.settings import Settings
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.drift import drift
 from infra.programs.gate import Gates, GateShutError
-from infra.programs.plan import Drift, Plan
+from infra.programs.plan import Adoption, Drift, Plan
 from infra.programs.stack import Layer, Ledger, Stack
 from infra.provider.connection import Connections
 from infra.provider.lab.process import PROCESS, Process
 
 if TYPE_CHECKING:
     from infra.programs.engine import Engine
+    from infra.provider.provider import ForgelineProvider
 
 Item = TypeVar("Item", Stack, str)
 
 CONCURRENCY = 10
 """Engines side by side: while Nexus starts, most of them wait."""
+
+ADOPTING = 3
+"""Engines side by side where none of them waits for a server: more are slower (see docs/pulumi.md)."""
 
 PASSPHRASE = "pulumi-passphrase"  # noqa: S105 - the purpose under which it is derived, not a secret
 
@@ -64,26 +68,35 @@ class Session:
         """The engine, with the provider that serves all stacks of this run."""
         with self._lock:
             if self._engine is None:
-                from infra.programs.engine import Engine
-                from infra.programs.quiet import quiet_leftovers
                 from infra.provider.provider import ForgelineProvider
-                from infra.provider.server import ProviderServer
 
-                ensure_key(self._settings.bootstrap_key)
-                quiet_leftovers()
-                server = self._open.enter_context(ProviderServer(ForgelineProvider(self._connections)))
-                self._engine = Engine(
-                    binary=self._binary(),
-                    folder=self._folder,
-                    passphrase=derive(read_key(self._settings.bootstrap_key), PASSPHRASE),
-                    provider_port=server.port,
-                    progress=self._progress,
-                )
+                self._engine = self._started(ForgelineProvider(self._connections))
             return self._engine
 
+    def _started(self, provider: ForgelineProvider) -> Engine:
+        from infra.programs.engine import Engine
+        from infra.programs.quiet import quiet_leftovers
+        from infra.provider.server import ProviderServer
+
+        ensure_key(self._settings.bootstrap_key)
+        quiet_leftovers()
+        server = self._open.enter_context(ProviderServer(provider))
+        return Engine(
+            binary=self._binary(),
+            folder=self._folder,
+            passphrase=derive(read_key(self._settings.bootstrap_key), PASSPHRASE),
+            provider_port=server.port,
+            progress=self._progress,
+        )
+
     def preview(self, stacks: Sequence[Stack]) -> list[Plan]:
-        """What `apply` would do. Asks no server: the state is compared with what is declared."""
-        return self._side_by_side(stacks, lambda stack: self._unless_unchanged(stack, self.engine().preview))
+        """What `apply` would do. Asks no server: the state is compared with what is declared. Leaves nothing behind."""
+        try:
+            return self._side_by_side(stacks, lambda stack: self._unless_unchanged(stack, self.engine().preview))
+        finally:
+            for stack in stacks:
+                if self.checkpoints.drop_empty(stack.name):
+                    (self._folder / "work" / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
 
     def apply(self, stacks: Sequence[Stack], *, refresh: bool = False, concurrency: int = CONCURRENCY) -> list[Plan]:
         """Brings the stacks about: the foundation first, then the platform with the services beside it.
@@ -106,6 +119,30 @@ class Session:
     def refresh(self, stacks: Sequence[Stack]) -> list[Plan]:
         """Takes what the servers have into the states."""
         return self._side_by_side(stacks, lambda stack: self._begun(stack, self.engine().refresh))
+
+    def adopt(self, stacks: Sequence[Stack], *, different: bool = False, dry_run: bool = False) -> list[Adoption]:
+        """Takes what is on the servers into the states: what is as declared and, with `different`, what is not.
+
+        Nothing is changed on a server. Raises StackError where a server can't be read: then that stack's state is as it
+        was.
+        """
+        from infra.programs.adoption import adopt, plan_adoption
+        from infra.provider.adoption import AdoptingProvider
+
+        provider = AdoptingProvider(self._connections)
+        engine = self._started(provider)
+
+        def one(stack: Stack) -> Adoption:
+            self._progress.start(stack.name, "looking for what is there")
+            self._ledger.begin(stack.name)
+            adoption = plan_adoption(engine, provider, stack)
+            if not dry_run:
+                adopt(engine, adoption, different=different)
+            self._progress.done(stack.name, adoption.told)
+            return adoption
+
+        with ThreadPoolExecutor(max_workers=ADOPTING, thread_name_prefix="stack") as pool:
+            return list(pool.map(one, stacks))
 
     def destroy(self, names: Iterable[str] | None = None) -> list[Plan]:
         """Removes the stacks, all or those named: services, then the platform, then the foundation."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Self, TypeVar
 
+from infra.clients.container_engine import ContainerEngine
 from infra.clients.gitlab import GitLab
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
@@ -62,11 +63,13 @@ class Connections:
         openbao: Callable[[], OpenBao] | None = None,
         nexus: Callable[[], NexusClient] | None = None,
         processes: Callable[[], Processes] | None = None,
+        engine: Callable[[], ContainerEngine] | None = None,
     ) -> None:
         self._gitlab = _Once("GitLab", gitlab)
         self._openbao = _Once("OpenBao", openbao)
         self._nexus = _Once("Nexus", nexus)
         self._processes = _Once("the supervisor", processes)
+        self._engine = _Once("a container engine", engine)
         self._starting: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="server")
@@ -126,6 +129,10 @@ class Connections:
         """The lab's processes."""
         return self._processes.get()
 
+    def engine(self) -> ContainerEngine:
+        """The container engine."""
+        return self._engine.get()
+
     def start(self, server: Server, *, wait: bool) -> None:
         """Makes a server of the lab run as described; returns when it is of use or, without `wait`, when it is started.
 
@@ -152,8 +159,7 @@ class Connections:
     def close(self) -> None:
         """Closes the connections that were made. Waits for servers that are being started."""
         self._threads.shutdown()
-        for once in (self._gitlab, self._nexus):
-            client = once.made
+        for client in (self._gitlab.made, self._nexus.made, self._engine.made):
             if client is not None:
                 client.close()
 

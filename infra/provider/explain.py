@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import requests
+from docker.errors import DockerException
 from gitlab.exceptions import GitlabError
 from pydantic import ValidationError
 
-from infra.clients import gitlab
+from infra.clients import container_engine, gitlab
 from infra.core.error import BadInputError, ForgelineError, ServerError
 
 
@@ -16,6 +17,8 @@ def explained(error: Exception) -> Exception:
         return error
     if isinstance(error, GitlabError):
         return gitlab.explain(error, "GitLab")
+    if isinstance(error, DockerException):
+        return container_engine.explain(error)
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return BadInputError(first["msg"], where=".".join(map(str, first["loc"])))

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.provider.docker.container import CONTAINER
+from infra.provider.docker.image import IMAGE
+from infra.provider.docker.network import NETWORK
+from infra.provider.docker.volume import VOLUME
 from infra.provider.gitlab.files import REPOSITORY_FILES
 from infra.provider.gitlab.group import GROUP
 from infra.provider.gitlab.member import MEMBER
 from infra.provider.gitlab.project import PROJECT
 from infra.provider.gitlab.protection import PROTECTED_BRANCH, PROTECTED_TAG
 from infra.provider.gitlab.runner import RUNNER
+from infra.provider.gitlab.schedule import PIPELINE_SCHEDULE
 from infra.provider.gitlab.settings import APPLICATION_SETTINGS
+from infra.provider.gitlab.share import PROJECT_SHARE
 from infra.provider.gitlab.tag import TAG
 from infra.provider.gitlab.token import ACCESS_TOKEN, DEPLOY_TOKEN
 from infra.provider.gitlab.variable import GROUP_VARIABLE, PROJECT_VARIABLE
@@ -26,13 +32,19 @@ from infra.provider.vault.policy import POLICY
 from infra.provider.vault.secret import KV_SECRET, TRANSIT_KEY
 
 _ALL: tuple[Kind[Any], ...] = (
+    CONTAINER,
+    IMAGE,
+    NETWORK,
+    VOLUME,
     ACCESS_TOKEN,
     APPLICATION_SETTINGS,
     DEPLOY_TOKEN,
     GROUP,
     GROUP_VARIABLE,
     MEMBER,
+    PIPELINE_SCHEDULE,
     PROJECT,
+    PROJECT_SHARE,
     PROJECT_VARIABLE,
     PROTECTED_BRANCH,
     PROTECTED_TAG,

@@ -69,8 +69,9 @@ def includes_are_read(subject: Subject) -> Iterator[Spot]:
 def _schema() -> Any:
     """GitLab's schema, as check-jsonschema ships it. The package is not imported: that takes longer than a proof."""
     spec = find_spec("check_jsonschema")
-    (folder,) = spec.submodule_search_locations if spec and spec.submodule_search_locations else ()
-    return json.loads(Path(folder, "builtin_schemas", "vendor", "gitlab-ci.json").read_text(encoding="utf-8"))
+    assert spec is not None and spec.origin is not None, "a dependency of this package"  # noqa: S101, PT018
+    file = Path(spec.origin).parent / "builtin_schemas" / "vendor" / "gitlab-ci.json"
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 @cache

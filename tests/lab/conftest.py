@@ -15,7 +15,7 @@ from pipelines.catalogue import load_catalogue
 from tests.trial import Stack
 from tests.trial import stack as new_stack
 
-LATE = ("test_release.py", "test_rollout.py", "test_verify.py")
+LATE = ("test_merge_request.py", "test_release.py", "test_rollout.py", "test_verify.py")
 """What deploys other versions than the shared runs did; and last what leaves the stack broken."""
 
 

@@ -1,6 +1,6 @@
 """Release tags: through both approvals to production, refused for who had a hand in it, and back if not healthy.
 
-By default one service of each language; `--release-all` takes all ten.
+By default one service of each language; `--all-services` takes all ten.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from infra.core.naming import JWT_MOUNT, deploy_role
 from pipelines.artifact import artifact_path, sbom_path
 from pipelines.catalogue import Environment, Service, load_catalogue
 from pipelines.standard import STAGES
+from tests.lab.journey import PATIENCE, chosen
 from tests.trial import Stack
 
 pytestmark = pytest.mark.lab
 
 CATALOGUE = load_catalogue()
-ONE_A_LANGUAGE = ("client-reporting", "fund-valuation", "market-data", "settlement")
 TAG, NEXT = "v1.2.3", "v1.2.4"
-PATIENCE = 900
-"""Seconds for a pipeline on two cores."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,7 @@ def releases(
     request: pytest.FixtureRequest, runs: dict[str, Any], gitlab: GitLab, approver: api.Gitlab
 ) -> list[Release]:
     """Releases that went the whole way, side by side, the second person approving."""
-    everything = request.config.getoption("--release-all")
-    chosen = [service for service in CATALOGUE if everything or service.name in ONE_A_LANGUAGE]
-    begun = begin(gitlab, chosen, TAG)
+    begun = begin(gitlab, chosen(request.config), TAG)
     for environment in ("staging", "production"):
         for release in begun:
             play(approver, release, f"approve-{environment}")

@@ -81,6 +81,12 @@ def test_dev_and_test_serve_the_version(service: Service, environment: str, stac
     assert version == {"name": service.name, "version": f"1.0.{runs[service.name]['number']}"}
 
 
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_every_service_is_looked_at_every_night(service: Service, stack: Stack, gitlab: GitLab) -> None:
+    (schedule,) = gitlab.project(service.project).pipelineschedules.list(get_all=True)
+    assert (schedule.ref, schedule.cron) == ("refs/heads/main", stack.settings.profile.night.cron(service.name))
+
+
 def test_status_shows_servers_and_services(stack: Stack, runs: dict[str, Any]) -> None:
     status = stack.json("status")
     assert {server["name"] for server in status["servers"]} == {"openbao", "nexus", "gitlab", "runner"}

@@ -34,12 +34,16 @@ def problem(words: list[str]) -> str:
         return f"{program} is not a command of this project"
     command: click.Command = forgeline
     context = click.Context(command)
-    for word in arguments:
+    rest = iter(arguments)
+    for word in rest:
         if command.context_settings.get("ignore_unknown_options"):
             return ""  # what follows is another program's
         if word.startswith("-"):
-            if word not in {option for one in command.params for option in one.opts} | {"--help"}:
+            known = {option: one for one in command.params for option in (*one.opts, *one.secondary_opts)}
+            if word not in {*known, "--help"}:
                 return f"{' '.join(words)}: no option {word}"
+            if word in known and not getattr(known[word], "is_flag", False):
+                next(rest, None)  # its value
         elif isinstance(command, click.Group) and word.islower():
             found = command.get_command(context, word)
             if found is None:
@@ -58,7 +62,14 @@ def test_the_readme_names_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["make uo", "forgeline staus", "forgeline pipelines rnu --all", "forgeline up --refersh"]
+    "line",
+    [
+        "make uo",
+        "forgeline staus",
+        "forgeline pipelines rnu --all",
+        "forgeline up --refersh",
+        "forgeline services --tier core updaet",
+    ],
 )
 def test_a_wrong_command_is_caught(line: str) -> None:
     assert problem(shlex.split(line))

@@ -27,9 +27,9 @@ def deploy(app: App, service: str, environment: str, version: str | None, back_f
     chosen = app.catalogue.service(service)
     with app.display.phase(f"Deploy {service} to {environment}") as phase:
         if version is not None and back_from is None:
-            result = run_deploy(app.settings, chosen, environment, version, phase, os.environ)
+            result = run_deploy(app.settings, app.catalogue, chosen, environment, version, phase, os.environ)
         elif back_from is not None and version is None:
-            result = go_back(app.settings, chosen, environment, back_from, phase, os.environ)
+            result = go_back(app.settings, app.catalogue, chosen, environment, back_from, phase, os.environ)
         else:
             raise BadInputError("nothing says what to deploy", fix="give either --version or --back-from")
     if app.as_json:

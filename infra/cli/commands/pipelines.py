@@ -1,197 +1,24 @@
-"""`forgeline pipelines`: render, check and run the services' pipelines."""
+"""`forgeline pipelines`: render, check, run, release and roll out pipelines."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import ClassVar
-
 import click
-from click.shell_completion import CompletionItem
 
-from infra.cli.app import App, json_option, pass_app
-from infra.cli.commands.catalogue import schema
-from infra.cli.commands.rollout import drift, release, rollout
-from infra.cli.finding_view import show_findings
-from infra.cli.pipeline_view import show_changes, show_explanation
-from infra.cli.service_name import SERVICE
-from infra.clients.gitlab import GitLab
-from infra.core.document import nearest
-from infra.core.error import BadInputError, ExitCode
-from infra.core.finding import Severity
-from infra.operations.pipeline_run import PipelineRun, follow, start
-from infra.operations.status import gitlab_client
-from pipelines.catalogue import Service
-from pipelines.check import Manner, check_files, prove_services
-from pipelines.context import Occasion
-from pipelines.difference import differences
-from pipelines.drawing import as_mermaid, as_svg
-from pipelines.explain import explain as explanation
-from pipelines.ledger import Ledger
-from pipelines.render import Context, render_pipeline, render_release
-from pipelines.rendition import rendered_at
-from pipelines.subject import Subject
+from infra.cli.commands import Commands, Place
+
+COMMANDS = {
+    "render": Place("proof", "Print one service's pipeline, or write all of them into a folder."),
+    "check": Place("proof", "Prove the pipelines of all services, or anybody's .gitlab-ci.yml."),
+    "explain": Place("proof", "Say which jobs of a service run when, why, and what they wait for."),
+    "diff": Place("proof", "Say what this checkout changes for each service."),
+    "schema": Place("catalogue", "Print the JSON Schema of a catalogue file, for editors."),
+    "run": Place("run", "Start pipelines, and with --wait follow them live."),
+    "release": Place("rollout", "Prove the rendered pipelines and publish them as a protected tag."),
+    "rollout": Place("rollout", "Bring services to a published release, wave by wave."),
+    "drift": Place("rollout", "Say how each service's pipeline differs from what this checkout makes."),
+}
 
 
-class OccasionName(click.ParamType[Occasion]):
-    """An occasion by its name or by a shorter one."""
-
-    name = "occasion"
-    short: ClassVar[dict[str, Occasion]] = {"mr": Occasion.MERGE_REQUEST, "tag": Occasion.RELEASE_TAG}
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Occasion:
-        """The occasion that `value` names."""
-        known = {**{str(one): one for one in Occasion}, **self.short}
-        if value not in known:
-            self.fail(f"there is no occasion {value!r} ({nearest(value, known)})", param, ctx)
-        return known[value]
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
-        """The names that begin so."""
-        return [CompletionItem(str(name)) for name in (*Occasion, *self.short) if name.startswith(incomplete)]
-
-
-OCCASION = OccasionName()
-PROCESSES = os.cpu_count() or 1
-
-
-@click.group()
+@click.group(cls=Commands, places=COMMANDS)
 def pipelines() -> None:
     """Render, check, run, release and roll out the services' pipelines."""
-
-
-for _command in (release, rollout, drift, schema):
-    pipelines.add_command(_command)
-
-
-@pipelines.command()
-@click.argument("service", type=SERVICE, required=False)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write all files into this folder.")
-@pass_app
-def render(app: App, service: str | None, out: Path | None) -> None:
-    """Print one service's pipeline, or write all of them into a folder."""
-    catalogue = app.catalogue
-    context = Context.of(catalogue, app.settings)
-    if service is not None:
-        click.echo(render_pipeline(catalogue.service(service), context, app.templates), nl=False)
-        return
-    if out is None:
-        raise BadInputError("nothing says what to render", fix="name a service, or give --out FOLDER for all of them")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in render_release(catalogue, context, app.templates).items():
-        (out / name).write_text(text, encoding="utf-8")
-    app.err.print(f"{len(catalogue)} pipelines of release {catalogue.release} are in {out}.")
-
-
-@pipelines.command()
-@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--standard", is_flag=True, help="Hold FILES to the rules of Forgeline's own pipelines too.")
-@json_option
-@pass_app
-def check(app: App, files: tuple[Path, ...], standard: bool) -> int:
-    """Prove the rendered pipelines of all services, or the FILES given: anybody's .gitlab-ci.yml.
-
-    Exit code 1 when something is found; notes alone do not count.
-    """
-    ledger = Ledger(app.settings.cache)
-    if files:
-        manner = Manner(standard=standard, follow=not standard, ledger=ledger, processes=PROCESSES)
-        findings, number = check_files(files, manner), len(files)
-    else:
-        catalogue = app.catalogue
-        manner = Manner(ledger=ledger, processes=PROCESSES)
-        context = Context.of(catalogue, app.settings)
-        findings, number = prove_services(list(catalogue), context, manner, app.templates), len(catalogue)
-    show_findings(app, findings, f"{number} pipelines, nothing found.")
-    return ExitCode.FINDINGS if any(one.severity is not Severity.NOTE for one in findings) else ExitCode.FINE
-
-
-@pipelines.command()
-@click.argument("service", type=SERVICE)
-@click.option("--ref", type=OCCASION, help="main, tag, mr, branch, schedule or unprotected-tag (default: all of them).")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "mermaid", "svg"]),
-    default="text",
-    show_default=True,
-    help="A drawing is of one occasion: without --ref, of a release tag.",
-)
-@json_option
-@pass_app
-def explain(app: App, service: str, ref: Occasion | None, form: str) -> None:
-    """Say which jobs of SERVICE run on which occasion, why, and what they wait for."""
-    catalogue = app.catalogue
-    text = render_pipeline(catalogue.service(service), Context.of(catalogue, app.settings), app.templates)
-    subject = Subject(file=f"{service}.yml", text=text, standard=True)
-    wanted = [ref] if ref else list(Occasion)
-    if app.as_json:
-        app.print_json([explanation(subject, occasion).as_json() for occasion in wanted])
-    elif form != "text":
-        graph = explanation(subject, ref or Occasion.RELEASE_TAG).graph
-        if graph is None:
-            raise BadInputError(f"there is no pipeline of {service} on this occasion", fix="choose another --ref")
-        click.echo(as_svg(graph) if form == "svg" else as_mermaid(graph), nl=False)
-    else:
-        for occasion in wanted:
-            show_explanation(app, explanation(subject, occasion), with_reasons=ref is not None)
-
-
-@pipelines.command()
-@click.option(
-    "--against",
-    default="HEAD",
-    show_default=True,
-    metavar="REF|FOLDER",
-    help="A git ref of this repository, a folder of rendered pipelines, or another checkout.",
-)
-@json_option
-@pass_app
-def diff(app: App, against: str) -> None:
-    """Say what this checkout's templates and catalogue change for each service."""
-    catalogue = app.catalogue
-    context = Context.of(catalogue, app.settings)
-    after = {service.name: render_pipeline(service, context, app.templates) for service in catalogue}
-    changes = differences(rendered_at(against, profile=app.profile), after)
-    if app.as_json:
-        app.print_json({"against": against, "services": len(after), "changes": [one.as_json() for one in changes]})
-    else:
-        show_changes(app, changes, len(after), against)
-
-
-@pipelines.command()
-@click.argument("services", nargs=-1, type=SERVICE)
-@click.option("--all", "everything", is_flag=True, help="Every service of the catalogue.")
-@click.option("--ref", default="main", show_default=True, help="The branch or tag to run on.")
-@click.option("--wait", is_flag=True, help="Follow them to their end; exit code 1 unless all are green.")
-@click.option("--timeout", default=1800, show_default=True, help="Seconds to follow.")
-@pass_app
-def run(app: App, services: tuple[str, ...], everything: bool, ref: str, wait: bool, timeout: int) -> int:
-    """Start pipelines, and with --wait follow them live."""
-    catalogue = app.catalogue
-    if everything == bool(services):
-        raise BadInputError("nothing says what to run", fix="name services, or give --all")
-    chosen = list(catalogue) if everything else [catalogue.service(name) for name in services]
-    gitlab = gitlab_client(app.settings)
-    runs = [start(gitlab, service, ref) for service in chosen]
-    if wait:
-        runs = _followed(app, gitlab, runs, {service.name: service for service in chosen}, timeout)
-    if app.as_json:
-        app.print_json([run.as_json() for run in runs])
-    elif not wait:
-        for run in runs:
-            app.out.print(f"{run.service:<22} #{run.number} {run.status}  {run.web_url}")
-    if wait and not all(run.green for run in runs):
-        return ExitCode.FINDINGS
-    return ExitCode.FINE
-
-
-def _followed(
-    app: App, gitlab: GitLab, runs: list[PipelineRun], services: dict[str, Service], timeout: int
-) -> list[PipelineRun]:
-    with app.display.phase(f"{len(runs)} pipelines") as phase:
-        ended = follow(gitlab, runs, services, phase, timeout=timeout)
-    green = sum(run.green for run in ended)
-    if not app.as_json:
-        app.out.print(f"{green} of {len(ended)} pipelines are green.")
-    return ended

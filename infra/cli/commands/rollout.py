@@ -9,18 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli.app import App, json_option, pass_app
+from infra.cli.drift_view import states_text
 from infra.core.error import ExitCode
 from infra.operations.pipeline_drift import pipeline_drift
 from infra.operations.release import ReleasePlan, Releasing
 from infra.operations.rollout import Halt, RollingOut, RolloutResult
 from infra.operations.work import Work
 from infra.programs.plan import Change
-from pipelines.drift import PipelineState, ServiceDrift
+from pipelines.drift import ServiceDrift
 from pipelines.wave import RolloutPlan
 
 DEFAULT_TIMEOUT = 1800
-
-STATE_STYLES = {PipelineState.CLEAN: "green", PipelineState.TEMPLATE_NEWER: "yellow"}
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -186,7 +185,7 @@ def _drift_table(found: list[ServiceDrift]) -> Table:
     for column in ("service", "release", "state", "why"):
         table.add_column(column, no_wrap=column != "why")
     for item in found:
-        states = Text(", ".join(item.states), STATE_STYLES.get(item.state, "red"))
+        states = states_text(item)
         held = [f"on hold: {item.hold}"] if item.hold else []
         table.add_row(item.service, item.pipeline, states, "; ".join([*item.details, *held]))
     return table

@@ -47,7 +47,7 @@ def credentials(app: App, name: str | None) -> None:
     if app.as_json:
         app.print_json([vars(credential) for credential in found])
         return
-    table = _table("name", "sign in at", "as", "password kept in")
+    table = plain_table("name", "sign in at", "as", "password kept in")
     for credential in found:
         table.add_row(credential.name, credential.url, credential.username, credential.kept)
     app.out.print(table)
@@ -56,7 +56,7 @@ def credentials(app: App, name: str | None) -> None:
 
 def server_table(servers: tuple[ServerStatus, ...]) -> RenderableType:
     """The servers, a line each."""
-    table = _table("server", "health", "version", "where", "process")
+    table = plain_table("server", "health", "version", "where", "process")
     for server in servers:
         health = Text("healthy", "green") if server.healthy else Text(server.detail or "unhealthy", "red")
         table.add_row(server.name, health, server.version, server.url, server.process)
@@ -65,7 +65,7 @@ def server_table(servers: tuple[ServerStatus, ...]) -> RenderableType:
 
 def service_table(services: tuple[ServiceStatus, ...]) -> RenderableType:
     """The services, a line each."""
-    table = _table("service", "last pipeline", "dev", "where")
+    table = plain_table("service", "last pipeline", "dev", "where")
     for service in services:
         run = service.pipeline
         last = Text(f"#{run.number} {run.status}", STATUS_STYLES.get(run.status, "")) if run else Text("none", "dim")
@@ -79,8 +79,9 @@ FLEXIBLE = {"health", "version", "process", "password kept in"}
 """Columns that a narrow terminal may break into lines; what people copy stays whole."""
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+def plain_table(*columns: str, head: bool = True) -> Table:
+    """A table without lines; with `head`, the columns have titles."""
+    table = Table(box=None, show_header=head, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         flexible = column in FLEXIBLE
         table.add_column(column, no_wrap=not flexible, overflow="fold", min_width=8 if flexible else None)

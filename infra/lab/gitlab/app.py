@@ -64,7 +64,7 @@ from infra.lab.gitlab.api import (
     version,
 )
 from infra.lab.gitlab.api.endpoint import Api
-from infra.lab.gitlab.git_http import GitServer, install_hooks
+from infra.lab.gitlab.git_http import GitServer, broken_off, install_hooks
 from infra.lab.gitlab.instance import Instance, Settings
 from infra.lab.gitlab.merge_request import attach as follow_pushes
 from infra.lab.gitlab.pipelines import part
@@ -192,7 +192,7 @@ def _start(instance: Instance) -> None:
     install_hooks(instance)
     for begin in instance.hooks.on_start:
         begin(instance)
-    reconcile(instance)
+    reconcile(instance, broken_off(instance))
 
 
 def _stop(instance: Instance) -> None:

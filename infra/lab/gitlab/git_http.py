@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import json
 import re
 import shutil
 import tempfile
@@ -30,10 +32,11 @@ from infra.lab.gitlab.access import (
 )
 from infra.lab.gitlab.api.authentication import by_access_token, by_job_token, note_use
 from infra.lab.gitlab.api.error import ApiError
+from infra.lab.gitlab.door import Door
 from infra.lab.gitlab.git_announcement import Announced, MalformedError, after, announcement, plain_body
 from infra.lab.gitlab.git_backend import Backend
 from infra.lab.gitlab.instance import Instance
-from infra.lab.gitlab.push import Decision, RefChange, decide, settle
+from infra.lab.gitlab.push import Decision, Pusher, RefChange, decide, settle
 from infra.lab.gitlab.store.project import Project, find_project
 from infra.lab.gitlab.store.setting import settings_of
 from infra.lab.gitlab.store.token import DeployToken, digest_of
@@ -71,9 +74,19 @@ def install_hooks(instance: Instance) -> Path:
         draft.write_text(text)
         draft.chmod(0o700)
         draft.replace(folder / name)
-    shutil.rmtree(instance.settings.data / "pushes", ignore_errors=True)
-    (instance.settings.data / "pushes").mkdir()
     return folder
+
+
+def broken_off(instance: Instance) -> list[Pusher]:
+    """Whose pushes a killed server had in hand, forgetting them: git may have taken them, and nobody was told."""
+    folder = instance.settings.data / "pushes"
+    found = []
+    for kept in sorted(folder.glob("*/pusher")):
+        with contextlib.suppress(ValueError):  # it was killed while it wrote this
+            found.append(Pusher.read(kept.read_text(), (kept.parent / "commands").read_bytes()))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return found
 
 
 class GitServer:
@@ -150,7 +163,7 @@ class GitServer:
         return (
             by_access_token(session, secret)
             or _by_deploy_token(session, name, secret)
-            or _by_password(session, name, secret)
+            or _by_password(session, self._instance.door, name, secret)
         )
 
     def _token_opens(self, session: Session, identity: Identity, project: Project) -> bool:
@@ -194,6 +207,7 @@ class GitServer:
         guarded = [f"{changes[ref].before} {changes[ref].after} {ref}\n" for ref in decision.fast_forward]
         (folder / "commands").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
         (folder / "refusal").write_text(decision.refusal)
+        (folder / "pusher").write_text(json.dumps([project_id, identity.user_id, announced.options]))
         (folder / "guarded").write_text("".join(guarded), encoding="utf-8", errors="surrogateescape")
 
     def _finish(self, folder: Path, project_id: int, identity: Identity, options: tuple[str, ...]) -> None:
@@ -214,10 +228,11 @@ def _by_deploy_token(session: Session, name: str, secret: str) -> Identity | Non
     return Identity(deploy_token=token, scopes=frozenset(token.scopes))
 
 
-def _by_password(session: Session, name: str, secret: str) -> Identity | None:
-    if not settings_of(session)["password_authentication_enabled_for_git"]:
+def _by_password(session: Session, door: Door, name: str, secret: str) -> Identity | None:
+    if not settings_of(session)["password_authentication_enabled_for_git"] or door.closed(name):
         return None
     user = session.scalars(select(User).where(or_(User.username == name, User.email == name))).first()
     if not password_matches(secret, user.password_hash if user else None):
+        door.wrong(name)
         return None
     return Identity(user=user) if user is not None and user.state == UserState.ACTIVE else None

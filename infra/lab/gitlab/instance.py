@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity
+from infra.lab.gitlab.door import Door
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.base import Store
 
@@ -76,6 +78,8 @@ class Instance:
         self._key = _master_key(settings.data / "secret.key")
         self.repositories.mkdir(exist_ok=True)
         self.store = Store(settings.data / "gitlab.sqlite3")
+        self.door = Door()
+        self._noting: dict[int, threading.Lock] = {}
 
     @property
     def repositories(self) -> Path:
@@ -85,6 +89,13 @@ class Instance:
     def repository(self, project_id: int) -> Repository:
         """A project's repository."""
         return Repository(self.repositories / f"{project_id}.git")
+
+    def noting(self, project_id: int) -> threading.Lock:
+        """Held while a project's refs are read and noted, so that who notes last has read last.
+
+        Taken before the store's write lock, never inside it: git is slow, and all projects share that one.
+        """
+        return self._noting.setdefault(project_id, threading.Lock())
 
     def key(self, purpose: str) -> bytes:
         """32 bytes that only this instance knows, another for each purpose, the same after a restart."""

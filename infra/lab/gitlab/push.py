@@ -6,6 +6,7 @@ Git moves refs and the database follows, so a crash between the two leaves a ref
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -77,6 +78,25 @@ class Decision:
 
     refusal: str = ""
     fast_forward: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pusher:
+    """Who pushed what, when the server was killed before it could note the push."""
+
+    project_id: int
+    user_id: int | None
+    options: tuple[str, ...]
+    moves: frozenset[tuple[str, str]]
+    """Ref and commit."""
+
+    @classmethod
+    def read(cls, text: str, commands: bytes) -> Pusher:
+        """From JSON of project, user and options, and from git's list of refs. Raises ValueError for half of it."""
+        project_id, user_id, options = json.loads(text)
+        lines = (line.split(" ", 2) for line in commands.decode("utf-8", "surrogateescape").splitlines())
+        moves = frozenset((ref, after) for _, after, ref in lines)
+        return cls(project_id=project_id, user_id=user_id, options=tuple(options), moves=moves)
 
 
 def decide(
@@ -189,33 +209,41 @@ def settle(
     """Note refs that have moved, and tell the subscribers. Returns when they have been told."""
     if not changes:
         return
-    with instance.store.write() as session:
-        project = session.get(Project, project_id)
-        if project is None:
-            return
-        # What git has now, not what this push wrote: another push may have gone on from there already.
-        _note_refs(instance, session, project, {change.ref for change in changes})
-        pending = [
-            PendingPush(
-                project_id=project_id,
-                ref=change.ref,
-                before=change.before,
-                after=change.after,
-                user_id=user_id,
-                options=list(options),
-            )
-            for change in changes
-        ]
-        session.add_all(pending)
-        project.last_activity_at = now()
-        session.flush()
-        pushes = [_push_of(each) for each in pending]
-    for push in pushes:
+    for push in _noted(instance, project_id, changes, user_id, options):
         deliver(instance, push)
 
 
-def _note_refs(instance: Instance, session: Session, project: Project, names: set[str]) -> None:
-    refs = instance.repository(project.id).refs()
+def _noted(
+    instance: Instance, project_id: int, changes: Sequence[RefChange], user_id: int | None, options: Sequence[str]
+) -> list[Push]:
+    """Write down where the refs are now and what is to be told. What git has, not what this push wrote: another push
+    may have gone on from there already."""
+    with instance.noting(project_id):
+        repository = instance.repository(project_id)
+        refs = repository.refs() if repository.path.exists() else {}
+        with instance.store.write() as session:
+            project = session.get(Project, project_id)
+            if project is None:
+                return []
+            _note_refs(instance, session, project, refs, {change.ref for change in changes})
+            pending = [
+                PendingPush(
+                    project_id=project_id,
+                    ref=change.ref,
+                    before=change.before,
+                    after=change.after,
+                    user_id=user_id,
+                    options=list(options),
+                )
+                for change in changes
+            ]
+            session.add_all(pending)
+            project.last_activity_at = now()
+            session.flush()
+            return [_push_of(each) for each in pending]
+
+
+def _note_refs(instance: Instance, session: Session, project: Project, refs: dict[str, str], names: set[str]) -> None:
     for name in names:
         known = session.get(KnownRef, (project.id, name))
         if name not in refs:
@@ -275,10 +303,12 @@ def deliver(instance: Instance, push: Push) -> None:
             session.delete(done)
 
 
-def reconcile(instance: Instance) -> None:
+def reconcile(instance: Instance, pushers: Sequence[Pusher] = ()) -> None:
     """Find refs that moved without the database seeing it, tell what is still to be told, sweep what is left over.
 
-    Only while no request is served: a project that is being made has its row first.
+    A move that one of the `pushers` had announced is told as theirs: who pushes again hears that all is there already,
+    so this is when the pipeline is made. Only while no request is served: a project that is being made has its row
+    first.
     """
     with instance.store.read() as session:
         branches = {project.id: project.default_branch for project in session.scalars(select(Project))}
@@ -304,4 +334,9 @@ def reconcile(instance: Instance) -> None:
             for ref in sorted({*seen, *actual})
             if seen.get(ref) != actual.get(ref)
         ]
-        settle(instance, project_id, changes, user_id=None)
+        for change in changes:
+            by = next(
+                (p for p in pushers if p.project_id == project_id and (change.ref, change.after) in p.moves), None
+            )
+            options = by.options if by else ()
+            settle(instance, project_id, [change], user_id=by.user_id if by else None, options=options)

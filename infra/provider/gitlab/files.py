@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from infra.core.blob import blob_id
 from infra.core.error import ServerError
 from infra.provider.connection import Connections
-from infra.provider.gitlab.tree import blob_id, listed
+from infra.provider.gitlab.tree import listed
 from infra.provider.kind import Fields, Found, Inputs, Kind, Names, nothing_to_delete
 
 

@@ -38,9 +38,11 @@ class Project(Inputs):
     wiki_access_level: Access | None = None
     builds_access_level: Access | None = None
     topics: Names | None = None
+    archived: bool | None = None
+    """Read-only, and out of the lists of what is worked on."""
 
 
-_PLAIN = set(Project.model_fields) - {"path"}
+_PLAIN = set(Project.model_fields) - {"path", "archived"}
 _AFTER_FIRST_COMMIT = "default_branch"
 
 
@@ -52,7 +54,11 @@ def _read(connections: Connections, wanted: Project) -> Found | None:
     project = connections.gitlab().find_project(wanted.path)
     if project is None:
         return None
-    fields = {"path": project.path_with_namespace, **{name: getattr(project, name, None) for name in _PLAIN}}
+    fields = {
+        "path": project.path_with_namespace,
+        "archived": project.archived,
+        **{name: getattr(project, name, None) for name in _PLAIN},
+    }
     fields["description"] = fields["description"] or ""
     if fields["topics"] is not None:
         fields["topics"] = sorted(fields["topics"])
@@ -74,6 +80,8 @@ def _create(connections: Connections, wanted: Project) -> Fields:
     missing = {name: value for name, value in given.items() if _differs(getattr(project, name, None), value)}
     if missing:
         gitlab.api.projects.update(wanted.path, missing)
+    if wanted.archived:
+        project.archive()
     return _computed(project)
 
 
@@ -85,12 +93,17 @@ def _differs(actual: Any, wanted: Any) -> bool:
 
 def _update(connections: Connections, old: Fields, wanted: Project) -> Fields:
     gitlab = connections.gitlab()
+    # What is archived takes no change: it is opened first, and closed last.
+    if old.get("archived") and wanted.archived is False:
+        gitlab.project(wanted.path).unarchive()
     values = wanted.model_dump(include=_PLAIN, exclude_none=True)
     if _AFTER_FIRST_COMMIT in values:
         project = gitlab.find_project(wanted.path)
         if project is not None and getattr(project, "empty_repo", False):
             del values[_AFTER_FIRST_COMMIT]
     gitlab.api.projects.update(wanted.path, values)
+    if wanted.archived and not old.get("archived"):
+        gitlab.project(wanted.path).archive()
     return {name: old[name] for name in PROJECT.computed}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from infra.clients.gitlab import absent
 from infra.provider.connection import Connections
 from infra.provider.gitlab.holder import Held, holder
 from infra.provider.gitlab.level import NAME, NUMBER, Level
@@ -48,7 +49,8 @@ def _keep(connections: Connections, reference: str, made: Any, revoke: Any) -> N
 
 
 def _find_access(connections: Connections, wanted: AccessToken) -> Any:
-    for token in holder(connections, wanted).access_tokens.list(iterator=True):
+    tokens = holder(connections, wanted).access_tokens
+    for token in absent(lambda: tokens.list(iterator=True)) or ():
         if token.name == wanted.name and token.active and not token.revoked:
             return token
     return None
@@ -103,7 +105,8 @@ def _delete_access(connections: Connections, wanted: AccessToken) -> None:
 
 
 def _find_deploy(connections: Connections, wanted: DeployToken) -> Any:
-    for token in holder(connections, wanted).deploytokens.list(iterator=True):
+    tokens = holder(connections, wanted).deploytokens
+    for token in absent(lambda: tokens.list(iterator=True)) or ():
         if token.name == wanted.name and not getattr(token, "revoked", False) and not getattr(token, "expired", False):
             return token
     return None

@@ -259,6 +259,40 @@ class Member(pulumi.CustomResource):
         )
 
 
+class PipelineSchedule(pulumi.CustomResource):
+    """Pipelines of a branch at the times of a cron expression in UTC."""
+
+    project: pulumi.Output[str]
+    description: pulumi.Output[str]
+    branch: pulumi.Output[str]
+    cron: pulumi.Output[str]
+    active: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        project: pulumi.Input[str],
+        description: pulumi.Input[str],
+        branch: pulumi.Input[str],
+        cron: pulumi.Input[str],
+        active: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:gitlab:PipelineSchedule",
+            resource_name,
+            {
+                "project": project,
+                "description": description,
+                "branch": branch,
+                "cron": cron,
+                "active": active,
+            },
+            opts,
+        )
+
+
 class Project(pulumi.CustomResource):
     """A project; its natural key is the full path."""
 
@@ -282,6 +316,7 @@ class Project(pulumi.CustomResource):
     wiki_access_level: pulumi.Output[str]
     builds_access_level: pulumi.Output[str]
     topics: pulumi.Output[Sequence[str]]
+    archived: pulumi.Output[bool]
     project_id: pulumi.Output[int]
     web_url: pulumi.Output[str]
     http_url_to_repo: pulumi.Output[str]
@@ -310,6 +345,7 @@ class Project(pulumi.CustomResource):
         wiki_access_level: pulumi.Input[str] | None = None,
         builds_access_level: pulumi.Input[str] | None = None,
         topics: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        archived: pulumi.Input[bool] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(
@@ -336,9 +372,40 @@ class Project(pulumi.CustomResource):
                 "wiki_access_level": wiki_access_level,
                 "builds_access_level": builds_access_level,
                 "topics": topics,
+                "archived": archived,
                 "project_id": None,
                 "web_url": None,
                 "http_url_to_repo": None,
+            },
+            opts,
+        )
+
+
+class ProjectShare(pulumi.CustomResource):
+    """A group whose members have at most this role in a project."""
+
+    project: pulumi.Output[str]
+    group: pulumi.Output[str]
+    access_level: pulumi.Output[str]
+    group_id: pulumi.Output[int]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        project: pulumi.Input[str],
+        group: pulumi.Input[str],
+        access_level: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:gitlab:ProjectShare",
+            resource_name,
+            {
+                "project": project,
+                "group": group,
+                "access_level": access_level,
+                "group_id": None,
             },
             opts,
         )

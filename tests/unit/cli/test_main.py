@@ -47,6 +47,12 @@ def test_help_lists_every_command_without_loading_one() -> None:
         pytest.param(["--profile", "lap", "status"], ExitCode.BAD_INPUT, "did you mean 'lab'", id="unknown-profile"),
         pytest.param(["pipelines", "render", "market-dat"], ExitCode.BAD_INPUT, "market-data", id="unknown-service"),
         pytest.param(["pipelines", "render"], ExitCode.BAD_INPUT, "--out", id="nothing-to-render"),
+        pytest.param(["service", "market-dat"], ExitCode.BAD_INPUT, "market-data", id="unknown-service-in-depth"),
+        pytest.param(["services", "--tier", "cor"], ExitCode.BAD_INPUT, "core", id="unknown-tier"),
+        pytest.param(["services", "--owner", "rsk"], ExitCode.BAD_INPUT, "risk", id="unknown-owner"),
+        pytest.param(["services", "update"], ExitCode.BAD_INPUT, "--all", id="nothing-to-update"),
+        pytest.param(["services", "update", "setlement"], ExitCode.BAD_INPUT, "settlement", id="unknown-to-update"),
+        pytest.param(["adopt", "setlement"], ExitCode.BAD_INPUT, "settlement", id="unknown-to-adopt"),
         pytest.param(["pipelines", "run"], ExitCode.BAD_INPUT, "--all", id="nothing-to-run"),
         pytest.param(["pipelines", "rollout", "v1"], ExitCode.BAD_INPUT, "vX.Y.Z", id="no-version"),
         pytest.param(

@@ -22,7 +22,7 @@ from tests.trial import free_ports
 
 Log = list[tuple[str, str, int]]
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,14 @@
-"""Prints what a service declares, as JSON. In a process of its own: the SDK's mocks leave event loops behind."""
+"""Prints what a service declares, as JSON; an argument is a JSON object of other inputs.
+
+In a process of its own: the SDK's mocks leave event loops behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -37,9 +42,13 @@ def main() -> None:
         repository="trading/alpha",
         description="d",
         pipeline_version="v1.2.3",
+        nightly="7 2 * * *",
         openbao_url="http://bao",
         seed={"a": "b"},
+        teams=("risk", "operations"),
     )
+    changes = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    inputs = replace(inputs, **changes)
     loop.run_until_complete(run_pulumi_func(lambda: build(inputs, OPEN)))
     print(json.dumps(recorder.made))  # noqa: T201 - what the test reads
 

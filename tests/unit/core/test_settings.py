@@ -6,7 +6,7 @@ import pytest
 
 from infra.core.document import InvalidDocumentError
 from infra.core.error import BadInputError
-from infra.core.settings import ROOT, load_settings
+from infra.core.settings import ROOT, Night, load_settings
 
 PROFILE = """\
 name: trial
@@ -77,3 +77,13 @@ def test_bad_profile(tmp_path: Path, change: tuple[str, str], message: str) -> N
 def test_unknown_profile_names_the_nearest() -> None:
     with pytest.raises(BadInputError, match="did you mean 'lab'"):
         load_settings({}, profile="lap")
+
+
+def test_each_service_has_its_minute_of_the_night() -> None:
+    night = Night(begins=22, hours=4)
+    crons = {name: night.cron(name) for name in ("settlement", "market-data", "order-gateway", "fund-valuation")}
+    assert len(set(crons.values())) == len(crons)
+    for name, cron in crons.items():
+        minute, hour, *rest = cron.split()
+        assert (int(minute) in range(60), int(hour) in {22, 23, 0, 1}, rest) == (True, True, ["*"] * 3)
+        assert night.cron(name) == cron

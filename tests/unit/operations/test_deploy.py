@@ -29,6 +29,8 @@ from pipelines.catalogue import Service, load_catalogue
 from tests.loopback import serving
 from tests.trial import free_ports
 
+pytestmark = pytest.mark.xdist_group(__name__)
+
 CATALOGUE = load_catalogue()
 USERNAME, PASSWORD = "leased-reader", "s3cret-pa55word-of-the-lease"
 
@@ -41,7 +43,8 @@ if mode == "crash":
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         version = "0.0.0" if mode == "impostor" else os.environ["SERVICE_VERSION"]
-        body = json.dumps(dict(status="ok", name=os.environ["SERVICE_NAME"], version=version)).encode()
+        addresses = {{name: value for name, value in os.environ.items() if name.endswith("_URL")}}
+        body = json.dumps(dict(status="ok", name=os.environ["SERVICE_NAME"], version=version, **addresses)).encode()
         self.send_response(500 if mode == "ill" and self.path == "/health" else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -126,7 +129,7 @@ class Lab:
             time.sleep(0.05)
 
     def deploy(self, version: str, attempts: int = 6) -> DeployResult:
-        return deploy(self.settings, self.service, "dev", version, Silent(), self.environ, attempts=attempts)
+        return deploy(self.settings, CATALOGUE, self.service, "dev", version, Silent(), self.environ, attempts=attempts)
 
     def serving(self) -> str:
         """The version that answers on the service's port."""
@@ -184,6 +187,15 @@ def test_a_version_is_deployed_and_serves(running: Lab) -> None:
 
 
 @pytest.mark.servers
+def test_a_service_is_told_where_its_dependencies_are(running: Lab) -> None:
+    ports = {name: CATALOGUE.service(name).port for name in ("market-data", "position-keeping")}
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.service.port}/version", timeout=5) as answer:
+        told = json.load(answer)
+    assert told["MARKET_DATA_URL"] == f"http://127.0.0.1:{ports['market-data']}"
+    assert told["POSITION_KEEPING_URL"] == f"http://127.0.0.1:{ports['position-keeping']}"
+
+
+@pytest.mark.servers
 def test_the_same_version_again_changes_nothing(running: Lab) -> None:
     requests = len(running.shelf.requests)
     assert running.deploy("1.0.1").changed == ()
@@ -224,7 +236,7 @@ def test_an_artifact_that_cannot_be_had_is_told(running: Lab, version: str, pass
     running.shelf.put(running.service, "1.0.2")
     environ = {**running.environ, "NEXUS_PASSWORD": password}
     with pytest.raises(ToolError, match=message) as caught:
-        deploy(running.settings, running.service, "dev", version, Silent(), environ)
+        deploy(running.settings, CATALOGUE, running.service, "dev", version, Silent(), environ)
     assert password not in str(caught.value)
     assert running.current() == "1.0.1"
 
@@ -253,14 +265,14 @@ def test_the_release_before_comes_back_once_and_needs_no_nexus(running: Lab) -> 
     environ = {name: value for name, value in running.environ.items() if not name.startswith("NEXUS_")}
 
     def back() -> DeployResult:
-        return go_back(running.settings, running.service, "dev", "1.0.9", Silent(), environ)
+        return go_back(running.settings, CATALOGUE, running.service, "dev", "1.0.9", Silent(), environ)
 
     assert (back().version, running.serving(), running.current()) == (before, before, before)
     again = back()
     assert (again.version, again.changed, running.serving()) == (before, (), before)
     assert len(running.shelf.requests) == requests
     with pytest.raises(BadInputError, match=f"no release of fund-valuation before {before} in dev"):
-        go_back(running.settings, running.service, "dev", before, Silent(), environ)
+        go_back(running.settings, CATALOGUE, running.service, "dev", before, Silent(), environ)
     assert running.serving() == before
 
 
@@ -310,5 +322,5 @@ def test_bad_input_is_refused(
     )
     settings = Settings(profile=profile, profile_file=PROFILES / "lab.yaml", state=tmp_path, cache=tmp_path)
     with pytest.raises(BadInputError, match=message):
-        deploy(settings, CATALOGUE.service("settlement"), environment, version, Silent(), environ)
+        deploy(settings, CATALOGUE, CATALOGUE.service("settlement"), environment, version, Silent(), environ)
     assert list(tmp_path.iterdir()) == []

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.settings import ROOT, Settings, load_settings
-from infra.operations.desired import PLUGIN, platform_stack, service_stacks
+from infra.operations.desired import PLUGIN, first_files, platform_stack, service_stacks
 from infra.operations.release import is_new
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.platform import Platform
 from infra.programs.released import released
-from infra.provider.gitlab.tree import blob_ids
 from infra.toolchain.toolchain import InstalledTool
+from pipelines.boilerplate import LOCK, read_lock
 from pipelines.catalogue import Catalogue
+from pipelines.service_page import PAGE
 from pipelines.source import Source
 
 PROJECT = "platform/pipelines"
@@ -113,3 +115,10 @@ def test_a_service_is_on_the_release_that_its_file_names(settings: Settings) -> 
     (stack,) = service_stacks(settings, catalogue, {"settlement"})
     assert (stack.name, stack.inputs.pipeline_version) == ("service-settlement", "v0.9.0")
     assert len(service_stacks(settings, catalogue)) == len(catalogue)
+
+
+def test_a_service_begins_with_a_lock_of_all_its_files(settings: Settings) -> None:
+    begun = first_files(settings, Catalogue.of(settings).service("settlement"))
+    lock = read_lock(begun.pop(LOCK), LOCK)
+    assert lock.blobs == blob_ids(begun)
+    assert {"README.md", PAGE} <= set(lock.blobs)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.core.error import BadInputError, FindingsError
+from infra.operations import integration
 from infra.operations.integration import Check, read_checks, run_checks, watch_health
 from tests.loopback import serving
 
@@ -21,6 +22,10 @@ class Asked:
 
     def __init__(self) -> None:
         self.healthy = 1000
+        self.unavailable = ""
+        self.forgets = 0
+        """How often it forgets what it was told before it is asked for it."""
+        self.told: dict[str, Any] = {}
         asked = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +36,16 @@ class Asked:
                 self._answer(status if asked.healthy >= 0 else 503, json.dumps(documents.get(self.path, {})))
 
             def do_POST(self) -> None:
-                self._answer(200, self.rfile.read(int(self.headers["Content-Length"])).decode() or "x")
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if self.path == "/unavailable":
+                    self._answer(503, json.dumps({"error": "x", "unavailable": asked.unavailable}))
+                elif self.path == "/ask":
+                    told, asked.told = (asked.told, {}) if not asked.forgets else ({}, {})
+                    asked.forgets = max(asked.forgets - 1, 0)
+                    self._answer(200, json.dumps(told))
+                else:
+                    asked.told = json.loads(body) if self.path == "/tell" else {}
+                    self._answer(200, body or "x")
 
             def _answer(self, status: int, text: str) -> None:
                 self.send_response(status)
@@ -69,17 +83,77 @@ def check(**changes: Any) -> Check:
         ({"method": "POST", "body": [], "expect": {"body": {"a": None}}}, "expected {'a': None}, found []"),
         ({"of": "other", "path": "/health"}, ""),
         ({"of": "unknown"}, "'unknown' is no dependency of this service"),
+        ({"needs": ["unknown"]}, "'unknown' is no dependency of this service"),
     ],
 )
 def test_an_answer_is_held_against_what_is_expected(asked: Asked, changes: dict[str, Any], fault: str) -> None:
-    ((name, found),) = run_checks([check(**changes)], asked.url, {"other": asked.url})
-    assert name == "x"
-    assert found.startswith(fault) if fault else found == ""
+    (outcome,) = run_checks([check(**changes)], asked.url, {"other": asked.url}, patience=0)
+    assert (outcome.name, outcome.missing) == ("x", "")
+    assert outcome.fault.startswith(fault) if fault else outcome.is_fine
 
 
 def test_a_service_that_is_not_there_is_told() -> None:
-    ((_, fault),) = run_checks([check()], "http://127.0.0.1:9", {})
-    assert fault.startswith("http://127.0.0.1:9 does not answer")
+    (outcome,) = run_checks([check()], "http://127.0.0.1:9", {})
+    assert outcome.fault.startswith("http://127.0.0.1:9 does not answer")
+
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("changes", [{"of": "other"}, {"needs": ["other"]}])
+def test_a_dependency_that_is_not_deployed_is_named_and_no_fault(asked: Asked, changes: dict[str, Any]) -> None:
+    (outcome,) = run_checks([check(**changes)], asked.url, {"other": NOBODY}, patience=0)
+    assert (outcome.fault, outcome.missing) == ("", "other")
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "addresses", "missing"),
+    [
+        ("third", {"other": ""}, "third"),
+        ("other", {"other": ""}, ""),
+        ("", {"other": ""}, ""),
+    ],
+    ids=["what a dependency needs", "a dependency that is there", "nothing named"],
+)
+def test_an_answer_that_names_a_missing_service(
+    asked: Asked, unavailable: str, addresses: dict[str, str], missing: str
+) -> None:
+    asked.unavailable = unavailable
+    checks = [check(method="POST", path="/unavailable", body={}, needs=["other"])]
+    (outcome,) = run_checks(checks, asked.url, dict.fromkeys(addresses, asked.url), patience=0)
+    assert outcome.missing == missing
+    assert outcome.fault.startswith("" if missing else "status 503, not 200")
+
+
+def test_what_could_not_be_told_can_not_be_known(asked: Asked) -> None:
+    asked.unavailable = "third"
+    tell = check(name="tell", method="POST", path="/unavailable", body={}, of="other")
+    ask = check(name="ask", needs=["other"])
+    alone = check(name="alone")
+    outcomes = list(run_checks([tell, ask, alone], asked.url, {"other": asked.url}, patience=0))
+    assert [(outcome.missing, bool(outcome.fault)) for outcome in outcomes] == [
+        ("third", False),
+        ("third", False),
+        ("", True),
+    ]
+
+
+def test_a_service_that_needs_nothing_has_no_excuse(asked: Asked) -> None:
+    asked.unavailable = "third"
+    (outcome,) = run_checks([check(method="POST", path="/unavailable", body={})], asked.url, {}, patience=0)
+    assert outcome.fault.startswith("status 503")
+
+
+def test_a_dependency_is_waited_for_and_told_again(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integration, "PAUSE", 0.01)
+    asked.forgets = 2
+    tell = check(name="tell", method="POST", path="/tell", body={"x": 1}, of="other")
+    ask = check(name="ask", method="POST", path="/ask", body={}, needs=["other"], expect={"body": {"x": 1}})
+    outcomes = list(run_checks([tell, ask], asked.url, {"other": asked.url}, patience=30))
+    assert [outcome.is_fine for outcome in outcomes] == [True, True]
+    asked.forgets = 1
+    first, second = run_checks([tell, ask], asked.url, {"other": asked.url}, patience=0)
+    assert (first.is_fine, second.fault) == (True, "expected {'x': 1}, found {}")
 
 
 @pytest.mark.parametrize(

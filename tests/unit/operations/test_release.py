@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.document import InvalidDocumentError
 from infra.core.error import BadInputError, FindingsError, ForgelineError
 from infra.core.finding import Finding, Severity
 from infra.core.settings import ROOT, Settings, load_settings
 from infra.operations.pipeline_drift import Server, compare
 from infra.operations.release import ReleasePlan, check_pins, decide
-from infra.provider.gitlab.tree import blob_ids
 from pipelines.catalogue import Catalogue
 from pipelines.release import Effect
 from pipelines.source import Source

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.core.error import ServerError
+from infra.core.progress import Silent
 from infra.core.settings import load_settings
 from infra.operations.run_lock import only_run
 
@@ -35,3 +36,23 @@ def test_a_second_run_is_told_who_is_at_work_and_a_killed_one_is_forgotten(tmp_p
         other.kill()
     with only_run(settings):
         assert stat.S_IMODE(settings.state.stat().st_mode) == 0o700
+
+
+def test_one_that_has_patience_waits_for_its_turn_and_says_so(tmp_path: Path) -> None:
+    environ = {**os.environ, "FORGELINE_PROFILE": "lab", "FORGELINE_STATE": str(tmp_path / "state")}
+    settings = load_settings(environ)
+    told: list[str] = []
+
+    class Told(Silent):
+        def start(self, item: str, doing: str) -> None:
+            told.append(doing)
+            other.kill()
+
+    with subprocess.Popen([sys.executable, "-c", HOLD], env=environ, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        said = rf"still at work here after 1 s \(process {other.pid}\)"
+        with pytest.raises(ServerError, match=said), only_run(settings, patience=1):
+            pass
+        with only_run(settings, patience=60, progress=Told()):
+            assert told == [f"waiting for another forgeline run (process {other.pid})"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 from pipelines.context import Occasion
-from pipelines.drawing import as_mermaid, as_svg, as_text
+from pipelines.drawing import as_mermaid, as_text
 from pipelines.graph import Graph
+from pipelines.picture import as_svg
 from pipelines.subject import Subject
 
 STAGES = "stages: [one, two, three]\n"
@@ -96,6 +98,31 @@ def test_svg_is_well_formed_and_has_a_box_for_each_job() -> None:
     assert len(root.findall(f"{space}rect")) == 3
     assert len(root.findall(f"{space}path")) == 2
     assert "a<b" in "".join(root.itertext())
+
+
+LONG = """\
+a: {stage: one, script: x}
+b: {stage: two, script: x, needs: [a]}
+c: {stage: two, script: x, needs: [b]}
+d: {stage: three, script: x, needs: [a, c]}
+e: {stage: three, script: x, needs: [a]}
+f: {stage: three, script: x, needs: [c, e]}
+"""
+
+
+def test_svg_draws_no_line_through_a_box_and_none_that_others_imply() -> None:
+    root = ElementTree.fromstring(as_svg(graph(LONG)))
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [tuple(int(box.attrib[key]) for key in ("x", "y", "width", "height")) for box in root.iter(f"{space}rect")]
+    paths = [path.attrib["d"] for path in root.iter(f"{space}path")]
+    # a-b, b-c, c-d, a-e, c-f, e-f: that d waits for a follows from b and c.
+    assert len(paths) == 6
+    level = [
+        (int(start), int(y), int(end)) for path in paths for start, y, end in re.findall(r"(\d+) (\d+)H(\d+)", path)
+    ]
+    assert level, "the line from e to f goes through a layer"
+    for start, y, end in level:
+        assert not [box for box in boxes if box[0] < end and start < box[0] + box[2] and box[1] <= y <= box[1] + box[3]]
 
 
 def test_many_jobs_are_no_problem() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from infra.core.error import BadInputError
-from pipelines.catalogue import CATALOG
-from pipelines.pin import repin
+from pipelines.catalogue import CATALOG, RELEASE
+from pipelines.pin import repin, reversion
 
 BODY = """\
 name: quotes  # the name
@@ -64,3 +64,15 @@ def test_the_catalogue_s_own_files_can_be_moved_and_moved_back(file: object) -> 
     moved = repin(text, "v1.11.0", str(file))
     assert moved == text.replace("pipeline: v1.0.0", "pipeline: v1.11.0")
     assert repin(moved, "v1.0.0", str(file)) == text
+
+
+def test_only_the_version_of_the_release_changes() -> None:
+    text = RELEASE.read_text()
+    changed = reversion(text, "v9.8.7", "release.yaml")
+    assert changed.replace("version: v9.8.7", "version: v1.0.0") == text != changed
+
+
+def test_a_version_that_can_t_be_changed_in_its_line_is_told() -> None:
+    with pytest.raises(BadInputError, match="the version can't be changed here") as caught:
+        reversion("version: >-\n  v1.0.0\n", "v1.0.1", "release.yaml")
+    assert (caught.value.where, caught.value.fix) == ("release.yaml:1", "write `version: v1.0.1` in a line")

@@ -7,7 +7,7 @@ import pytest
 from infra.core.error import BadInputError
 from infra.core.settings import Profile, load_settings
 from pipelines.catalogue import load_catalogue
-from pipelines.port import check_ports
+from pipelines.port import check_ports, free_port
 
 SERVERS = {"gitlab": 8929, "openbao": 8931, "openbao_cluster": 8932, "nexus": 8930}
 
@@ -31,3 +31,29 @@ def test_a_port_that_clashes_is_told(offsets: dict[str, int], message: str) -> N
     with pytest.raises(BadInputError, match=message) as caught:
         check_ports(load_catalogue(), profile)
     assert "environment_port_offsets" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("offsets", "port"),
+    [
+        ({"dev": 10000, "test": 12000}, 8111),
+        ({"dev": 10000, "test": 10010}, 8121),
+        ({"dev": 818}, 8115),
+    ],
+    ids=["the next", "not another's in another environment", "not a server's"],
+)
+def test_the_next_free_port_is_free_everywhere(offsets: dict[str, int], port: int) -> None:
+    profile = Profile.model_validate({"name": "trial", "ports": SERVERS, "environment_port_offsets": offsets})
+    services = list(load_catalogue())
+    assert free_port(services, profile) == port
+    newcomer = services[0].model_copy(update={"name": "newcomer", "port": port})
+    if offsets != {"dev": 10000, "test": 10010}:
+        check_ports([*services, newcomer], profile)
+
+
+def test_no_port_left_is_told() -> None:
+    profile = Profile.model_validate(
+        {"name": "trial", "ports": SERVERS, "environment_port_offsets": {"dev": 32767 - 8110}}
+    )
+    with pytest.raises(BadInputError, match="no port is left"):
+        free_port(load_catalogue(), profile)

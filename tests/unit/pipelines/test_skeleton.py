@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from infra.core.error import BadInputError
 from infra.core.settings import ROOT
 from pipelines.catalogue import Language, load_catalogue
 from pipelines.skeleton import code_owners, go_module, java_package, python_package, render_skeleton
+from tests.service_process import ServiceProcess, build, running
 from tests.trial import free_ports
 
 TEMPLATES = ROOT / "templates" / "services"
@@ -51,6 +50,7 @@ class Described:
     tier: str = "normal"
     owners: tuple[str, ...] = ("team-a",)
     port: int = 8190
+    dependencies: tuple[str, ...] = ()
 
 
 CATALOGUE = [
@@ -61,6 +61,7 @@ CATALOGUE = [
         tier=str(service.tier),
         owners=service.owners,
         port=service.port,
+        dependencies=service.dependencies,
     )
     for service in load_catalogue()
 ]
@@ -107,7 +108,7 @@ def test_rendering_is_deterministic(service: Described) -> None:
 def test_service_is_described(service: Described) -> None:
     files = render_skeleton(service)
     assert files["README.md"].startswith(f"# {service.name}\n\n{service.description}\n")
-    assert files["CODEOWNERS"].splitlines()[-1] == "* " + " ".join(f"@{owner}" for owner in service.owners)
+    assert files["CODEOWNERS"].splitlines()[-1] == "* " + " ".join(f"@teams/{owner}" for owner in service.owners)
     assert any(f'"{service.port}"' in text for path, text in files.items() if "README" not in path)
 
 
@@ -216,7 +217,7 @@ def test_names_are_derived() -> None:
     assert python_package("market-data") == "market_data"
     assert java_package("pre-trade-risk") == "com.forgeline.trading.pretraderisk"
     assert go_module("market-data") == "forgeline.internal/trading/market-data"
-    assert code_owners(["risk", "@core"]) == "@risk @core"
+    assert code_owners(["risk", "@core"]) == "@teams/risk @teams/core"
 
 
 def test_locks_have_hashes_and_no_addresses() -> None:
@@ -284,119 +285,94 @@ DOMAIN_CALLS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def _build_generic(folder: Path) -> list[str]:
-    subprocess.run(["bash", "ci/build"], cwd=folder, check=True)
-    return [f"dist/{LONGEST}"]
-
-
-def _build_go(folder: Path) -> list[str]:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
-    command = ["go", "build", "-trimpath", "-o", "dist/service", f"./cmd/{LONGEST}"]
-    subprocess.run(command, cwd=folder, env=environment, check=True)
-    return ["dist/service"]
-
-
-def _build_java(folder: Path) -> list[str]:
-    sources = sorted(str(path) for path in (folder / "src/main").rglob("*.java"))
-    command = ["javac", "--release", "17", "-Xlint:all", "-Werror", "-d", "classes", *sources]
-    subprocess.run(command, cwd=folder, check=True)
-    return ["java", "-cp", "classes", f"{java_package(LONGEST)}.Application"]
-
-
-def _build_node(_folder: Path) -> list[str]:
-    return ["node", "src/main.js"]
-
-
-def _build_python(folder: Path) -> list[str]:
-    entry = f"{python_package(LONGEST)}.__main__:main"
-    subprocess.run([sys.executable, "-m", "zipapp", "src", "-m", entry, "-o", "service.pyz"], cwd=folder, check=True)
-    return [sys.executable, "service.pyz"]
-
-
-BUILDS: dict[str, tuple[str, Callable[[Path], list[str]]]] = {
-    "generic": ("bash", _build_generic),
-    "go": ("go", _build_go),
-    "java": ("javac", _build_java),
-    "node": ("node", _build_node),
-    "python": (sys.executable, _build_python),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """A service's process and its address."""
-
-    language: str
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    def call(self, path: str, body: str | None = None) -> tuple[int, dict[str, str]]:
-        """Status and answer; POST if there is a body."""
-        data = None if body is None else body.encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    def wait(self) -> None:
-        """Return when the service answers; fail with its log if it ends or takes more than a minute."""
-        for _ in range(600):
-            if self.process.poll() is not None:
-                break
-            try:
-                self.call("/health")
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail(f"{self.language} does not answer:\n{self.log.read_text()}")
-
-
 @pytest.fixture(params=LANGUAGES)
-def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
-    """A new service of each language, built and started."""
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, ServiceProcess]]:
+    """A new service of each language that needs another, built and started."""
     language = str(request.param)
-    tool, build = BUILDS[language]
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not on the PATH")
-    folder = tmp_path / "service"
-    for path, text in render_skeleton(Described(name=LONGEST, language=language)).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-    command = build(folder)
-    (port,) = free_ports(1)
-    environment = {**os.environ, "PORT": str(port), "SERVICE_VERSION": "1.2.3"}
-    environment.pop("HOST", None)
-    log = tmp_path / "log"
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process,
-    ):
-        try:
-            service = Running(language=language, process=process, port=port, log=log)
-            service.wait()
-            yield service
-        finally:
-            process.kill()
+    command = build(Described(name=LONGEST, language=language, dependencies=("market-data",)), tmp_path)
+    ports = free_ports(2)
+    with running(LONGEST, command, tmp_path, ports[0], {"MARKET_DATA_URL": f"http://127.0.0.1:{ports[1]}"}) as process:
+        yield language, process
 
 
 @pytest.mark.servers
-def test_service_runs(running: Running) -> None:
-    assert running.call("/health") == (200, {"status": "ok", "service": LONGEST, "version": "1.2.3"})
-    assert running.call("/version") == (200, {"name": LONGEST, "version": "1.2.3"})
-    path, body, expected = DOMAIN_CALLS[running.language]
-    assert running.call(path, body) == (200, {"notional": expected})
+def test_service_runs(service: tuple[str, ServiceProcess]) -> None:
+    language, process = service
+    assert process.call("/health") == (200, {"status": "ok", "service": LONGEST, "version": "1.2.3"})
+    assert process.call("/version") == (200, {"name": LONGEST, "version": "1.2.3"})
+    path, body, expected = DOMAIN_CALLS[language]
+    assert process.call(path, body) == (200, {"notional": expected})
     for bad in ("{}", "{", "[]", '{"price":101.25,"quantity":300}', '{"price":"1","quantity":1,"more":1}'):
-        status, answer = running.call(path, bad)
+        status, answer = process.call(path, bad)
         assert (status, list(answer)) == (400, ["error"]), bad
-    assert running.call("/nowhere")[0] == 404
-    assert running.call(path)[0] == 405
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(timeout=15) == 0
-    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert process.call("/nowhere")[0] == 404
+    assert process.call(path)[0] == 405
+    reason = "market-data does not answer: no connection"
+    assert process.call("/ready") == (503, {"status": "not ready", "dependencies": {"market-data": reason}})
+    process.process.send_signal(signal.SIGTERM)
+    assert process.process.wait(timeout=15) == 0
+    lines = process.lines()
     assert {line["service"] for line in lines} == {LONGEST}
     assert [line["msg"] for line in lines][-2:] == ["stopping", "stopped"]
+
+
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? ([0-9.+eE-]+)')
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Prometheus' text format 0.0.4, strictly: name and labels to value; no sample twice, none without its type."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    kinds: dict[str, str] = {}
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in kinds
+            kinds[name] = kind
+        elif not line.startswith("# HELP "):
+            match = SAMPLE.fullmatch(line)
+            assert match is not None, line
+            name, labels = match[1], frozenset(LABEL.findall(match[2] or ""))
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            assert kinds.get(name) in {"counter", "gauge"} or kinds.get(family) == "histogram", line
+            assert (name, labels) not in found, line
+            found[name, labels] = float(match[3])
+    return found
+
+
+@pytest.mark.servers
+def test_service_is_measured(service: tuple[str, ServiceProcess]) -> None:
+    language, process = service
+    for path in ("/health", "/health", "/a", "/b"):
+        process.exchange(path)
+    _, _, headers = process.exchange("/version", headers={"X-Request-ID": "abc-1"})
+    assert headers["x-request-id"] == "abc-1"
+    status, text, headers = process.exchange("/metrics")
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    found = samples(text)
+    info = {("service", LONGEST), ("version", "1.2.3"), ("language", language)}
+    assert found["build_info", frozenset(info)] == 1
+    assert abs(found["process_start_time_seconds", frozenset()] - time.time()) < 600
+    # Looking whether it runs has asked for its health before.
+    health = {("method", "GET"), ("route", "/health")}
+    assert found["http_requests_total", frozenset(health | {("status", "200")})] >= 3
+    unknown = {("method", "other"), ("route", "none"), ("status", "404")}
+    assert found["http_requests_total", frozenset(unknown)] == 2
+    total = found["http_request_duration_seconds_count", frozenset(health)]
+    assert found["http_request_duration_seconds_bucket", frozenset(health | {("le", "+Inf")})] == total
+    assert 0 < found["http_request_duration_seconds_sum", frozenset(health)] < 60
+    assert {line.get("request_id") for line in process.lines() if line.get("path") == "/version"} == {"abc-1"}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_service_without_the_address_of_a_dependency_does_not_start(language: str, tmp_path: Path) -> None:
+    command = build(Described(name=LONGEST, language=language, dependencies=("market-data",)), tmp_path)
+    environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATA_URL"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["error"].startswith("MARKET_DATA_URL must be the address of market-data, such as http://")

@@ -6,8 +6,8 @@ import pytest
 from pulumi.automation.events import EngineEvent
 
 from infra.core.progress import Silent
-from infra.programs.event import Watcher, plain, urn_name, urn_type
-from infra.programs.plan import Op
+from infra.programs.event import Watcher, plain
+from infra.programs.plan import Op, urn_name, urn_type
 
 URN = "urn:pulumi:s::forgeline::forgeline:component:Groups$forgeline:gitlab:Group::trading"
 

@@ -22,6 +22,7 @@ from infra.programs.stack import Layer, Stack
 # The SDK leaves the event loops of failed programs unclosed; that would be held against a later test.
 pytestmark = [
     pytest.mark.servers,
+    pytest.mark.xdist_group(__name__),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from infra.core.blob import blob_ids
 from infra.core.error import BadInputError
-from infra.provider.gitlab.tree import blob_ids
 from infra.provider.kind import Kind
 from infra.provider.provider import bring_about, complete
 from infra.provider.registry import KINDS
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 GROUP = "contract"
 PROJECT = "contract/app"
@@ -61,7 +61,7 @@ CASES = [
          inputs={"path": "contract/other", "ci_config_path": "a.yml@platform/pipelines:v1", "topics": ["b", "a"],
                  "ci_pipeline_variables_minimum_override_role": "no_one_allowed"},
          changed={"ci_config_path": "a.yml@platform/pipelines:v2", "description": "d", "topics": ["c"],
-                  "only_allow_merge_if_pipeline_succeeds": True}),
+                  "only_allow_merge_if_pipeline_succeeds": True, "archived": True}),
     Case(kind="gitlab:GroupVariable", inputs={"group": GROUP, "key": "ADDR", "value": "one"},
          changed={"value": "two", "protected": True}),
     Case(kind="gitlab:ProjectVariable", inputs={"project": PROJECT, "key": "SECRET",
@@ -71,11 +71,16 @@ CASES = [
          changed={"merge_access_level": "developer", "allow_force_push": True}),
     Case(kind="gitlab:ProtectedTag", inputs={"project": PROJECT, "tag": "v*"},
          changed={"create_access_level": "developer"}),
+    Case(kind="gitlab:PipelineSchedule", inputs={"project": "contract/tagged", "description": "Nightly",
+                                                 "branch": "main", "cron": "7 2 * * *"},
+         changed={"cron": "9 3 * * *", "active": False}),
     Case(kind="gitlab:Runner", inputs={"description": "contract", "token": "openbao:contract/runner#token",
                                        "tag_list": ["b", "a"]},
          changed={"tag_list": ["c"], "run_untagged": False, "paused": True}),
     Case(kind="gitlab:Member", inputs={"holder_type": "group", "holder": GROUP, "username": "alice",
                                        "access_level": "developer"},
+         changed={"access_level": "reporter"}),
+    Case(kind="gitlab:ProjectShare", inputs={"project": PROJECT, "group": "friends", "access_level": "developer"},
          changed={"access_level": "reporter"}),
     Case(kind="gitlab:AccessToken", inputs={"holder_type": "project", "holder": PROJECT, "name": "bot",
                                             "token": "openbao:contract/bot#token", "scopes": ["read_api"],
@@ -121,8 +126,8 @@ CASES = [
          changed={"roles": ["nx-anonymous"], "ttl": 60}),
 ]  # fmt: skip
 
-WITH_OWN_TESTS = {"forgeline:lab:Process"}
-"""Kinds that other tests show: the fixture of this one is made of processes."""
+WITH_OWN_TESTS = {"forgeline:lab:Process", *(name for name in KINDS if name.startswith("forgeline:docker:"))}
+"""Kinds that other tests show: the fixture of this one is made of processes, and containers have their own engine."""
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,7 @@ def ground(lab: Any) -> Any:
         ("vault:AuthMount", {"path": "shared", "type": "jwt"}),
         ("vault:SecretsMount", {"path": "shared-t", "type": "transit"}),
         ("gitlab:Group", {"path": GROUP}),
+        ("gitlab:Group", {"path": "friends"}),
         ("gitlab:Project", {"path": PROJECT}),
         ("gitlab:Project", {"path": "contract/tagged"}),
         ("gitlab:RepositoryFiles", {"project": "contract/tagged", "branch": "main", "files": {"r.txt": "r\n"}}),
@@ -202,6 +208,18 @@ def test_a_kind_keeps_the_contract(case: Case, ground: Any) -> None:
     kind.delete(ground.connections, wanted)
     if not case.stays:
         assert kind.read(ground.connections, wanted) is None
+
+
+OF_A_PROJECT = [case for case in CASES if {"project", "holder"} & set(case.inputs)]
+
+
+@pytest.mark.parametrize("case", OF_A_PROJECT, ids=lambda case: case.kind)
+def test_what_belongs_to_a_project_that_is_gone_is_gone(case: Case, ground: Any) -> None:
+    kind = KINDS[f"forgeline:{case.kind}"]
+    owner = "project" if "project" in case.inputs else "holder"
+    wanted = _wanted(kind, {**_filled(ground, case.inputs), owner: "contract/absent"})
+    assert kind.read(ground.connections, wanted) is None
+    kind.delete(ground.connections, wanted)
 
 
 def test_every_kind_has_a_case() -> None:

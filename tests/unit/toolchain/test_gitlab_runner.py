@@ -14,7 +14,7 @@ from infra.core.settings import load_settings
 from infra.toolchain.toolchain import Toolchain
 from tests.loopback import serving
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 SECRET = "s3cret-value-of-a-masked-variable"
 

@@ -23,7 +23,7 @@ from infra.toolchain.toolchain import Toolchain
 from tests.loopback import serving
 from tests.trial import free_ports
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
 ADMIN = "admin-password-of-a-test"
 OPERATOR = "operator-password-of-a-test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from infra.lab.gitlab.access import Role, project_role
@@ -14,34 +15,52 @@ from infra.lab.gitlab.api.ref_move import delete_ref, refusals_answered
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Transaction, delete, get, post
 from infra.lab.gitlab.commit import begin_repository, check_move, move_ref
 from infra.lab.gitlab.git import NO_OBJECT
-from infra.lab.gitlab.git_object import Ref, valid_ref_name
+from infra.lab.gitlab.git_object import Commit, Ref, valid_ref_name
 from infra.lab.gitlab.push import BRANCH, RefChange, allows
 from infra.lab.gitlab.repository import Repository
 from infra.lab.gitlab.store.project import Project
-from infra.lab.gitlab.store.protection import Action, RefKind, protections_of
+from infra.lab.gitlab.store.protection import Action, RefKind, all_protections
 
 
-def _show_branch(
-    request: Request, project: Project, repository: Repository, ref: Ref, merged: set[str]
-) -> dict[str, Any]:
-    """API_Entities_Branch."""
-    session = request.session
-    rules = protections_of(session, project.id, RefKind.BRANCH, ref.name)
-    role = project_role(session, request.identity, project)
-    may_push = allows(rules, Action.PUSH, request.identity, role) if rules else role >= Role.DEVELOPER
-    levels = {action: {e.access_level for rule in rules for e in rule.entries(action)} for action in Action}
-    commit = repository.commit(ref.sha)
-    return {
-        "name": ref.name,
-        "commit": show_commit(request.instance, project, commit) if commit else None,
-        "merged": ref.name in merged and ref.name != project.default_branch,
-        "protected": bool(rules),
-        "developers_can_push": Role.DEVELOPER in levels[Action.PUSH],
-        "developers_can_merge": Role.DEVELOPER in levels[Action.MERGE],
-        "can_push": may_push,
-        "default": ref.name == project.default_branch,
-        "web_url": request.instance.url(f"/{project.full_path}/-/tree/{ref.name}"),
-    }
+class _View:
+    """Shows branches as API_Entities_Branch. What a whole page needs is asked for once."""
+
+    def __init__(self, request: Request, project: Project, repository: Repository) -> None:
+        self._request, self._project, self._repository = request, project, repository
+        self._rules = all_protections(request.session, project.id, RefKind.BRANCH)
+        self._role = project_role(request.session, request.identity, project)
+        self._merged = repository.merged(project.default_branch)
+        self._commits: dict[str, Commit] = {}
+
+    def load(self, refs: Sequence[Ref]) -> None:
+        """Read the commits of the branches that are going to be shown."""
+        if refs:
+            found = self._repository.commits([ref.sha for ref in refs], options=["--no-walk=unsorted"])
+            self._commits = {commit.sha: commit for commit in found}
+
+    def show_one(self, ref: Ref) -> dict[str, Any]:
+        """One branch alone."""
+        self.load([ref])
+        return self.show(ref)
+
+    def show(self, ref: Ref) -> dict[str, Any]:
+        """One branch that was loaded."""
+        request, project = self._request, self._project
+        rules = [rule for rule in self._rules if rule.matches(ref.name)]
+        may_push = allows(rules, Action.PUSH, request.identity, self._role) if rules else self._role >= Role.DEVELOPER
+        levels = {action: {e.access_level for rule in rules for e in rule.entries(action)} for action in Action}
+        commit = self._commits.get(ref.sha)
+        return {
+            "name": ref.name,
+            "commit": show_commit(request.instance, project, commit) if commit else None,
+            "merged": ref.name in self._merged and ref.name != project.default_branch,
+            "protected": bool(rules),
+            "developers_can_push": Role.DEVELOPER in levels[Action.PUSH],
+            "developers_can_merge": Role.DEVELOPER in levels[Action.MERGE],
+            "can_push": may_push,
+            "default": ref.name == project.default_branch,
+            "web_url": request.instance.url(f"/{project.full_path}/-/tree/{ref.name}"),
+        }
 
 
 def _list(request: Request) -> Answer:
@@ -56,8 +75,8 @@ def _list(request: Request) -> Answer:
         except re.error as error:
             raise message(400, f"400 Bad request - {error}") from error
         branches = [ref for ref in branches if compiled.search(ref.name)]
-    merged = repository.merged(project.default_branch)
-    return paginate(request, branches, lambda ref: _show_branch(request, project, repository, ref, merged))
+    view = _View(request, project, repository)
+    return paginate(request, branches, view.show, load=view.load)
 
 
 def _found_by(text: str, name: str) -> bool:
@@ -70,8 +89,7 @@ def _found_by(text: str, name: str) -> bool:
 def _show(request: Request) -> Answer:
     project = request.code()
     repository = request.instance.repository(project.id)
-    ref = _branch(request, repository)
-    return _show_branch(request, project, repository, ref, repository.merged(project.default_branch))
+    return _View(request, project, repository).show_one(_branch(request, repository))
 
 
 def _branch(request: Request, repository: Repository) -> Ref:
@@ -113,7 +131,7 @@ def _shown_again(request: Request, project: Project, name: str) -> Answer:
         raise not_found("Branch")
     with request.instance.store.read() as session:
         request.use(session)
-        return _show_branch(request, session.get_one(Project, project.id), repository, ref, set())
+        return _View(request, session.get_one(Project, project.id), repository).show_one(ref)
 
 
 def _delete(request: Request) -> Answer:

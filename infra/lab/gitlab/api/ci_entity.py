@@ -141,23 +141,23 @@ def _text(figure: float | None) -> str | None:
 
 
 class JobView:
-    """Shows jobs in full. One view for a whole list looks up each runner once."""
+    """Shows jobs in full. One view for a whole list looks up each runner once; a session forgets what nobody holds."""
 
     def __init__(self, instance: Instance, session: Session) -> None:
         self._instance = instance
         self._session = session
-        self._runners: dict[int, dict[str, Any]] = {}
+        self._runners: dict[int | None, dict[str, Any] | None] = {None: None}
+        self._managers: dict[int | None, dict[str, Any] | None] = {None: None}
 
     def show(self, job: Job) -> dict[str, Any]:
         """API_Entities_Ci_Job."""
-        manager = self._session.get(RunnerManager, job.manager_id) if job.manager_id is not None else None
         files = [each for each in artifacts_of(self._session, job.id) if not each.expired]
         archive = next((each for each in files if each.file_type == ARCHIVE), None)
         shown = {
             **show_job_basic(self._instance, job),
             "artifacts": _files(self._instance, job, files),
             "runner": self._runner(job.runner_id),
-            "runner_manager": show_manager(manager) if manager else None,
+            "runner_manager": self._manager(job.manager_id),
             "artifacts_expire_at": stamp(job.artifacts_expire_at),
             "archived": False,
             "tag_list": job.tags,
@@ -167,12 +167,16 @@ class JobView:
         return shown
 
     def _runner(self, runner_id: int | None) -> dict[str, Any] | None:
-        runner = self._session.get(Runner, runner_id) if runner_id is not None else None
-        if runner is None:
-            return None
-        if runner.id not in self._runners:
-            self._runners[runner.id] = show_runner(self._instance, self._session, runner)
-        return self._runners[runner.id]
+        if runner_id not in self._runners:
+            runner = self._session.get(Runner, runner_id)
+            self._runners[runner_id] = show_runner(self._instance, self._session, runner) if runner else None
+        return self._runners[runner_id]
+
+    def _manager(self, manager_id: int | None) -> dict[str, Any] | None:
+        if manager_id not in self._managers:
+            manager = self._session.get(RunnerManager, manager_id)
+            self._managers[manager_id] = show_manager(manager) if manager else None
+        return self._managers[manager_id]
 
 
 def show_job(instance: Instance, session: Session, job: Job) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,7 +28,8 @@ from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.user import User
 
 BASE = "/api/v4"
-THREADS = 16
+READERS, WRITERS = 4, 8
+"""Threads for what only reads, and for the rest: reads go on while others wait for their turn to write."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +46,7 @@ class Api:
     def __init__(self, instance: Instance, routes: Sequence[Route]) -> None:
         self._instance = instance
         self._router = Router(routes)
-        self._threads: anyio.CapacityLimiter | None = None
+        self._threads: dict[bool, anyio.CapacityLimiter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,11 +66,12 @@ class Api:
         route, segments = self._find(http.method, path)
         headers = {name.lower(): value for name, value in http.headers.items()}
         body = await _read(http, route)
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(THREADS)
+        if not self._threads:
+            self._threads = {True: anyio.CapacityLimiter(READERS), False: anyio.CapacityLimiter(WRITERS)}
+        limiter = self._threads[route.transaction == Transaction.READ]
         try:
             return await anyio.to_thread.run_sync(
-                self._run, route, path, segments, http.url.query, headers, body, limiter=self._threads
+                self._run, route, path, segments, http.url.query, headers, body, limiter=limiter
             )
         finally:
             if body.form is not None:
@@ -97,32 +100,38 @@ class Api:
         body: _Body,
     ) -> RawResponse:
         given = {**nest(parse_qsl(query, keep_blank_values=True)), **body.given}
-        identity = self._identify(route, headers, given)
-        request = Request(
-            route=route,
-            path=path,
-            query=query,
-            segments=segments,
-            params=check(route.parameters, given),
-            headers=headers,
-            body=body.raw,
-            identity=identity,
-            instance=self._instance,
-            _session=None,
-        )
+        # An idle runner asks all the time: nothing is opened for those who show themselves to the handler.
+        unasked = route.entry == Entry.OPEN and route.transaction == Transaction.OWN
+        with nullcontext() if unasked else self._instance.store.read() as session:
+            identity = self._identify(session, route, headers, given)
+            request = Request(
+                route=route,
+                path=path,
+                query=query,
+                segments=segments,
+                params=check(route.parameters, given),
+                headers=headers,
+                body=body.raw,
+                identity=identity,
+                instance=self._instance,
+                _session=None,
+            )
+            if route.transaction == Transaction.READ:
+                request._session = session
+                return _response(route, route.handler(request))
         if route.transaction == Transaction.OWN:
             return _response(route, route.handler(request))
-        opened = self._instance.store.write if route.transaction == Transaction.WRITE else self._instance.store.read
-        with opened() as session:
+        with self._instance.store.write() as session:
             request._session = session
             request.identity = _attach(session, identity)
             return _response(route, route.handler(request))
 
-    def _identify(self, route: Route, headers: Mapping[str, str], given: Mapping[str, Any]) -> Identity:
-        if route.entry == Entry.OPEN:
+    def _identify(
+        self, session: Session | None, route: Route, headers: Mapping[str, str], given: Mapping[str, Any]
+    ) -> Identity:
+        if route.entry == Entry.OPEN or session is None:
             return ANONYMOUS
-        with self._instance.store.read() as session:
-            identity = authenticate(session, route, headers, given, self._instance.hooks)
+        identity = authenticate(session, route, headers, given, self._instance.hooks)
         if identity.anonymous and route.entry != Entry.ANYONE:
             raise unauthorized()
         if route.entry == Entry.ADMIN and not identity.admin:
@@ -132,7 +141,7 @@ class Api:
 
 
 def _attach(session: Session, identity: Identity) -> Identity:
-    """The identity with its user loaded in the handler's own session."""
+    """The identity with its user loaded in the writing session."""
     if identity.user is None:
         return identity
     user = session.get(User, identity.user.id)

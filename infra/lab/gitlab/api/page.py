@@ -17,8 +17,14 @@ LARGEST_SIZE = 100
 T = TypeVar("T")
 
 
-def paginate(request: Request, items: Select[T] | Sequence[T], show: Callable[[T], Any]) -> Response:
-    """One page of `items` (a statement with its order, or a list), each as `show` makes it.
+def paginate(
+    request: Request,
+    items: Select[T] | Sequence[T],
+    show: Callable[[T], Any],
+    *,
+    load: Callable[[Sequence[T]], None] = lambda _: None,
+) -> Response:
+    """One page of `items` (a statement with its order, or a list), each as `show` makes it after `load` saw them all.
 
     With `pagination=keyset` (and a statement on a table with an id, ordered by id) the page comes with a Link only.
     """
@@ -34,6 +40,7 @@ def paginate(request: Request, items: Select[T] | Sequence[T], show: Callable[[T
     else:
         total, rows = len(items), items[start : start + size]
     headers = _headers(request, page=page, size=size, total=total)
+    load(rows)
     return Response([show(row) for row in rows], headers=headers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import selectinload
 from starlette.background import BackgroundTask
 from starlette.responses import Response as RawResponse
 
@@ -193,7 +194,8 @@ def list_jobs(request: Request, statement: Select[Job]) -> Response:
     if request.params.get("scope"):
         statement = statement.where(Job.status.in_(request.params["scope"]))
     view = JobView(request.instance, request.session)
-    return paginate(request, statement.order_by(Job.id.desc()), view.show)
+    ordered = statement.order_by(Job.id.desc()).options(selectinload(Job.pipeline))
+    return paginate(request, ordered, view.show)
 
 
 def _bridges(request: Request) -> Answer:

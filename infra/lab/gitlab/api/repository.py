@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
+from urllib.parse import quote
 
 from infra.lab.gitlab.api.commit import show_commit, show_diff
 from infra.lab.gitlab.api.error import bad_request, message, not_found
@@ -118,7 +119,8 @@ def _archive(kind: str) -> Callable[[Request], Answer]:
         content = repository.archive(revision, wanted, name, given.get("path") or "")
         if sha is None or content is None:
             raise not_found("File")
-        headers = {"Content-Disposition": f'attachment; filename="{name}.{wanted}"'}
+        # Quoted: a branch's name may hold quotation marks and letters that no header may.
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.{wanted}"}
         return Response(content, headers=headers, content_type=_TYPES[wanted])
 
     return handler

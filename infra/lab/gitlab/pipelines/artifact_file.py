@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 LIMIT_BYTES = 1024 * 1024 * 1024
 _BLOCK = 64 * 1024
@@ -132,15 +132,17 @@ def archive_entry(path: Path, name: str) -> Iterator[bytes]:
     try:
         archive = zipfile.ZipFile(path)
         info = archive.getinfo(name)
-    except (KeyError, OSError, zipfile.BadZipFile) as error:
+        stream = archive.open(info)
+    except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # The last two: a way of packing that Python does not know, or a password.
         raise EntryNotFoundError(name) from error
     if info.is_dir():
         archive.close()
         raise EntryNotFoundError(name)
-    return _blocks(archive, info)
+    return _blocks(archive, stream)
 
 
-def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    with archive, archive.open(info) as stream:
+def _blocks(archive: zipfile.ZipFile, stream: IO[bytes]) -> Iterator[bytes]:
+    with archive, stream:
         while block := stream.read(_BLOCK):
             yield block

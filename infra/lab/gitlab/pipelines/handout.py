@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity, project_role
@@ -56,13 +57,21 @@ def hand_out(instance: Instance, runner_id: int, manager_id: int) -> Taken:
         waiting = [] if runner is None else [job.id for job in candidates(session, runner)]
     lost = False
     for position, job_id in enumerate(waiting):
-        if not _take(instance, job_id, runner_id, manager_id):
+        with CiService.of(instance).claims.claim(job_id) as free:
+            taken = free and _waits(instance, job_id) and _take(instance, job_id, runner_id, manager_id)
+        if not taken:
             lost = True
             continue
         body = _body(instance, job_id, len(waiting) - position - 1)
         if body is not None:
             return Taken(body=body)
     return Taken(lost=lost)
+
+
+def _waits(instance: Instance, job_id: int) -> bool:
+    """Whether the job is still to be had: a look that costs no turn at the write lock."""
+    with instance.store.read() as session:
+        return session.scalar(select(Job.status).where(Job.id == job_id)) == Status.PENDING
 
 
 def _take(instance: Instance, job_id: int, runner_id: int, manager_id: int) -> bool:

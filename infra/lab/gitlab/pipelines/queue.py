@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import ColumnElement, and_, event, false, or_, select, update
 from sqlalchemy.orm import Session
@@ -44,6 +46,27 @@ class QueueClock:
         """Says that the queue changed."""
         with self._lock:
             self._value = self._next()
+
+
+class Claims:
+    """Jobs that are being given out at this moment: who finds one here looks on, and does not wait to find it gone."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def claim(self, job_id: int) -> Iterator[bool]:
+        """Whether the job is ours to give; until the end nobody else gets it."""
+        with self._lock:
+            free = job_id not in self._held
+            self._held.add(job_id)
+        try:
+            yield free
+        finally:
+            if free:
+                with self._lock:
+                    self._held.discard(job_id)
 
 
 CLOCK = QueueClock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.oidc import SigningKey
 from infra.lab.gitlab.pipelines.artifact_file import ArtifactStore
+from infra.lab.gitlab.pipelines.queue import Claims
 from infra.lab.gitlab.pipelines.token import JobTokens
 from infra.lab.gitlab.pipelines.trace import TraceStore
 
@@ -24,6 +25,7 @@ class CiService:
     traces: TraceStore
     artifacts: ArtifactStore
     tokens: JobTokens
+    claims: Claims = field(default_factory=Claims)
 
     @classmethod
     def of(cls, instance: Instance) -> CiService:

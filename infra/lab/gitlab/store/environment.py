@@ -57,7 +57,7 @@ class Environment(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
 
-    project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
+    project: Mapped[Project] = relationship()
 
 
 class Deployment(Identified, Base):
@@ -85,8 +85,8 @@ class Deployment(Identified, Base):
     updated_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
 
-    environment: Mapped[Environment] = relationship(lazy="joined", innerjoin=True)
-    user: Mapped[User | None] = relationship(lazy="joined")
+    environment: Mapped[Environment] = relationship()
+    user: Mapped[User | None] = relationship()
 
 
 def find_environment(session: Session, project_id: int, name: str) -> Environment | None:

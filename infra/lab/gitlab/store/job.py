@@ -88,8 +88,8 @@ class Job(Identified, Base):
     erased_at: Mapped[datetime | None]
     artifacts_expire_at: Mapped[datetime | None]
 
-    pipeline: Mapped[Pipeline] = relationship(lazy="joined", innerjoin=True)
-    user: Mapped[User | None] = relationship(lazy="joined")
+    pipeline: Mapped[Pipeline] = relationship()
+    user: Mapped[User | None] = relationship()
 
     @property
     def spec(self) -> JobSpec:

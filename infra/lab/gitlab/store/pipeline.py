@@ -67,9 +67,9 @@ class Pipeline(Identified, Base):
     finished_at: Mapped[datetime | None]
     committed_at: Mapped[datetime | None]
 
-    project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
-    user: Mapped[User | None] = relationship(lazy="joined")
-    merge_request: Mapped[MergeRequest | None] = relationship(lazy="joined")
+    project: Mapped[Project] = relationship()
+    user: Mapped[User | None] = relationship()
+    merge_request: Mapped[MergeRequest | None] = relationship()
 
     @property
     def source_ref(self) -> str:

@@ -72,13 +72,18 @@ class ProtectionAccess(Identified, Base):
 
 def protections_of(session: Session, project_id: int, kind: RefKind, name: str) -> list[Protection]:
     """The rules that cover a branch or tag, also those of the project's groups; none: it is not protected."""
+    return [rule for rule in all_protections(session, project_id, kind) if rule.matches(name)]
+
+
+def all_protections(session: Session, project_id: int, kind: RefKind) -> list[Protection]:
+    """The rules for branches or tags of a project, also those of its groups."""
     rules = list(
         session.scalars(select(Protection).where(Protection.project_id == project_id, Protection.kind == kind))
     )
     project = session.get(Project, project_id) if kind == RefKind.BRANCH else None
     if project is not None:
         rules += [from_group(rule) for rule in group_protections(session, (g.id for g in project.namespace.lineage()))]
-    return [rule for rule in rules if rule.matches(name)]
+    return rules
 
 
 def from_group(rule: GroupProtection) -> Protection:

@@ -11,6 +11,7 @@ from infra.lab.gitlab.pipelines.artifact import artifacts_of
 from infra.lab.gitlab.pipelines.attempt import play, retry
 from infra.lab.gitlab.pipelines.service import CiService
 from infra.lab.gitlab.pipelines.transition import cancel
+from infra.lab.gitlab.store.environment import Environment
 from infra.lab.gitlab.store.job import CANCELABLE, Job
 from infra.lab.gitlab.store.runner import Runner
 from infra.lab.gitlab.web.ansi import to_html
@@ -33,6 +34,7 @@ def show(visit: Visit) -> Response:
         cut=len(log) > SHOWN_BYTES,
         tries=list(visit.session.scalars(tries)),
         runner=visit.session.get(Runner, job.runner_id) if job.runner_id is not None else None,
+        environment=visit.session.get(Environment, job.environment_id) if job.environment_id is not None else None,
         artifacts=[each for each in artifacts_of(visit.session, job.id) if not each.expired],
         may_act=may_act(visit, job.pipeline),
         can_cancel=job.status in CANCELABLE,

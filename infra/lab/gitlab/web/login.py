@@ -1,14 +1,10 @@
-"""Signing in and out with a browser: cookie, session, form token, and a limit on guesses."""
+"""Signing in and out with a browser: cookie, session, form token."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
-import threading
-import time
-from collections import deque
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import delete, or_, select
@@ -25,9 +21,6 @@ from infra.lab.gitlab.web.visit import Visit
 
 COOKIE = "_forgeline_gitlab_session"
 LIFE = timedelta(days=7)
-GUESSES = 10
-GUESS_WINDOW = 600.0
-"""Seconds in which GUESSES wrong passwords for one name close the door for that name."""
 
 
 def new_cookie() -> str:
@@ -58,28 +51,6 @@ def identify(session: Session, cookie: str) -> Identity:
     return Identity(user=found.user, session_key=cookie)
 
 
-class Door:
-    """Counts wrong passwords by name."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._wrong: dict[str, deque[float]] = {}
-        self._lock = threading.Lock()
-
-    def closed(self, name: str) -> bool:
-        """Whether too many guesses were made for this name."""
-        with self._lock:
-            since = self._clock() - GUESS_WINDOW
-            for known in [key for key, times in self._wrong.items() if times[-1] < since]:
-                del self._wrong[known]
-            return sum(moment >= since for moment in self._wrong.get(name.lower(), ())) >= GUESSES
-
-    def wrong(self, name: str) -> None:
-        """A wrong password was given."""
-        with self._lock:
-            self._wrong.setdefault(name.lower(), deque(maxlen=GUESSES)).append(self._clock())
-
-
 def show(visit: Visit) -> Response:
     """The form."""
     if not visit.identity.anonymous:
@@ -87,10 +58,10 @@ def show(visit: Visit) -> Response:
     return visit.render("sign_in.html", problem="", back=_inside(visit.query.get("back", "")))
 
 
-def enter(visit: Visit, door: Door) -> Response:
+def enter(visit: Visit) -> Response:
     """Check name and password; a new session with a new cookie."""
     name, password = visit.form.get("login", ""), visit.form.get("password", "")
-    back = _inside(visit.form.get("back", ""))
+    back, door = _inside(visit.form.get("back", "")), visit.instance.door
     if door.closed(name):
         return _again(visit, 429, "Too many attempts. Try again in ten minutes.", back)
     user = visit.session.scalars(select(User).where(or_(User.username == name, User.email == name))).first()

@@ -37,9 +37,7 @@ def show_list(visit: Visit) -> Response:
 def show(visit: Visit) -> Response:
     """One merge request."""
     _check_readable(visit)
-    text = visit.segments["number"]
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-    merge_request = find_merge_request(visit.session, visit.project.id, number)
+    merge_request = find_merge_request(visit.session, visit.project.id, visit.number("Merge request"))
     if merge_request is None:
         raise not_found("Merge request")
     repository = visit.instance.repository(visit.project.id)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from infra.lab.gitlab.access import Role
-from infra.lab.gitlab.api.error import bad_request, forbidden, not_found
+from infra.lab.gitlab.api.error import bad_request, forbidden
 from infra.lab.gitlab.pipelines.attempt import retry_pipeline
 from infra.lab.gitlab.pipelines.permission import may_run
 from infra.lab.gitlab.pipelines.transition import cancel_pipeline, states_of
@@ -20,8 +20,8 @@ from infra.lab.gitlab.web.visit import Page, Visit
 from pipelines.language.graph import composite_status
 
 PAGE_SIZE = 50
-REFRESH_SECONDS = 4
-"""How often a page of something that runs loads itself again."""
+REFRESH_SECONDS = 2
+"""How often a page of something that runs looks what has changed."""
 
 
 def check_readable(visit: Visit) -> None:
@@ -32,29 +32,16 @@ def check_readable(visit: Visit) -> None:
         raise forbidden()
 
 
-def _number(visit: Visit, thing: str) -> int:
-    text = visit.segments["number"]
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise not_found(thing)
-    return int(text)
-
-
 def find_pipeline(visit: Visit, session: Session) -> Pipeline:
     """The pipeline of the path, in `session`."""
     check_readable(visit)
-    pipeline = session.get(Pipeline, _number(visit, "Pipeline"))
-    if pipeline is None or pipeline.project_id != visit.project.id:
-        raise not_found("Pipeline")
-    return pipeline
+    return visit.find(Pipeline, "Pipeline", session)
 
 
 def find_job(visit: Visit, session: Session) -> Job:
     """The job of the path, in `session`."""
     check_readable(visit)
-    job = session.get(Job, _number(visit, "Job"))
-    if job is None or job.project_id != visit.project.id:
-        raise not_found("Job")
-    return job
+    return visit.find(Job, "Job", session)
 
 
 def may_act(visit: Visit, pipeline: Pipeline) -> bool:

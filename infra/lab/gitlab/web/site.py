@@ -13,13 +13,13 @@ from infra.lab.gitlab.access import sees_project
 from infra.lab.gitlab.api.error import ApiError, not_found
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.store.project import find_project
-from infra.lab.gitlab.web import job, login, merge_request, pipeline, project
+from infra.lab.gitlab.web import environment, job, login, merge_request, pipeline, project
 from infra.lab.gitlab.web.visit import HEADERS, HERE, Page, Visit
 
-MODULES: tuple[ModuleType, ...] = (project, pipeline, job, merge_request)
+MODULES: tuple[ModuleType, ...] = (project, pipeline, job, merge_request, environment)
 """Modules with PAGES of a project."""
 
-STATIC = {"style.css": "text/css", "job.css": "text/css"}
+STATIC = {"style.css": "text/css", "job.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _FORM_LIMIT = 64 * 1024
 
 
@@ -28,12 +28,11 @@ class Site:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._door = login.Door()
         self._project_pages: tuple[Page, ...] = tuple(page for module in MODULES for page in module.PAGES)
         self._pages = (
             Page(path="", handler=project.show_all),
             Page(path="users/sign_in", handler=login.show),
-            Page(path="users/sign_in", handler=lambda visit: login.enter(visit, self._door), method="POST"),
+            Page(path="users/sign_in", handler=login.enter, method="POST"),
             Page(path="users/sign_out", handler=login.leave, method="POST"),
         )
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import jinja2
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, Response
 
 from infra.lab.gitlab.access import Identity, Role, project_role
-from infra.lab.gitlab.api.error import forbidden, unauthorized
+from infra.lab.gitlab.api.error import forbidden, not_found, unauthorized
 from infra.lab.gitlab.instance import Instance
+from infra.lab.gitlab.store.environment import Environment
+from infra.lab.gitlab.store.job import Job
+from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.project import Project
 
 HERE = Path(__file__).parent
@@ -26,9 +30,17 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, auto_reload=False
+Numbered = TypeVar("Numbered", Pipeline, Job, Environment)
+"""What a project has, with a number in the path of its page."""
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    auto_reload=False,
 )
+# What people wrote down as an address becomes a link only if it leads to a page: `javascript:` is one, too.
+_TEMPLATES.tests["web"] = lambda address: urlsplit(address).scheme in ("http", "https")
 
 
 @dataclass(kw_only=True)
@@ -61,8 +73,25 @@ class Visit:
         if self.role() < minimum:
             raise unauthorized() if self.identity.anonymous else forbidden()
 
+    def number(self, thing: str) -> int:
+        """The number in the path. 404, with the thing's name, for what is none."""
+        text = self.segments["number"]
+        if not (text.isascii() and text.isdecimal() and len(text) < 19):
+            raise not_found(thing)
+        return int(text)
+
+    def find(self, kind: type[Numbered], thing: str, session: Session | None = None) -> Numbered:
+        """The project's one with the number in the path, in `session` (else the visit's own). 404 when it has none."""
+        found = (session or self.session).get(kind, self.number(thing))
+        if found is None or found.project_id != self.project.id:
+            raise not_found(thing)
+        return found
+
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page from a template, which also knows the visit's user, project and form token."""
+        """A page from a template, which also knows the visit's user, project and form token.
+
+        With `refresh` (seconds) the page keeps itself up to date (`static/live.js`).
+        """
         text = _TEMPLATES.get_template(template).render(
             {
                 "banner": BANNER,
@@ -71,6 +100,7 @@ class Visit:
                 "project": self.chosen,
                 "path": self.path,
                 "status": status,
+                "refresh": None,
                 **values,
             }
         )

@@ -23,12 +23,10 @@ from infra.lab.gitlab.api.route import Answer, Route
 from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
+from tests.embedded import ROOT_PASSWORD, ROOT_TOKEN
 from tests.likeness.answer import answer_problems
 from tests.likeness.openapi import key_of
 from tests.trial import free_ports
-
-ROOT_TOKEN = "glpat-root-token-of-the-tests"
-ROOT_PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from infra.lab.gitlab.git import NO_OBJECT
+from infra.lab.gitlab.git_http import broken_off
 from infra.lab.gitlab.instance import Instance, Push
 from infra.lab.gitlab.push import reconcile
 from infra.lab.gitlab.store.push import KnownRef, PendingPush
@@ -267,6 +268,29 @@ def test_a_ref_that_moved_behind_the_database_is_found_at_the_next_start(
     with instance.store.read() as session:
         known = session.scalars(select(KnownRef).where(KnownRef.project_id == project.id)).all()
         assert {ref.ref: ref.sha for ref in known} == {"refs/heads/main": after}
+
+
+def test_a_push_that_a_killed_server_had_in_hand_is_told_as_its_pushers(
+    served: Served, project: Any, pushes: list[Push]
+) -> None:
+    instance: Instance = served.instance
+    before = project.commits.get("main").id
+    body = {"file_path": "a", "branch": "topic", "start_branch": "main", "content": "", "commit_message": "x"}
+    project.files.create(body)
+    after = project.commits.get("topic").id
+    pushes.clear()
+    folder = instance.settings.data / "pushes" / "broken"
+    folder.mkdir()
+    (folder / "commands").write_text(f"{before} {after} refs/heads/main\n")
+    (folder / "pusher").write_text(f'[{project.id}, 1, ["ci.skip"]]')
+    half = folder.with_name("half")
+    half.mkdir()
+    (half / "pusher").write_text(f"[{project.id}, 1")
+    instance.repository(project.id).move_ref("refs/heads/main", after, before)
+    reconcile(instance, broken_off(instance))
+    [push] = pushes
+    assert (push.ref, push.after, push.user_id, push.options) == ("refs/heads/main", after, 1, ("ci.skip",))
+    assert broken_off(instance) == []
 
 
 def test_a_subscriber_that_fails_is_told_again_at_the_next_start(

@@ -7,9 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,36 +14,9 @@ import psutil
 import pytest
 
 from infra.lab.gitlab.repository import Repository
-from tests.trial import free_ports
-from tests.unit.lab.gitlab.conftest import ROOT_PASSWORD, ROOT_TOKEN
+from tests.embedded import HEADERS, bootstrap, serving
 
 pytestmark = pytest.mark.servers
-HEADERS = {"PRIVATE-TOKEN": ROOT_TOKEN}
-
-
-def bootstrap(data: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    given = text or json.dumps({"username": "root", "password": ROOT_PASSWORD, "token": ROOT_TOKEN})
-    command = [sys.executable, "-m", "infra.lab.gitlab", "bootstrap", "--data", str(data)]
-    return subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-
-
-@contextmanager
-def serving(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "infra.lab.gitlab", "serve", "--data", str(data), "--port", str(port)]
-    with ExitStack() as stack:
-        log = stack.enter_context((data.parent / "log").open("ab"))
-        process = stack.enter_context(subprocess.Popen([*command, "--external-url", url], stdout=log, stderr=log))
-        stack.callback(process.kill)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{url}/-/readiness").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.02)
-        yield process, url
 
 
 def test_bootstrap_is_idempotent_and_takes_new_values(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import gitlab
 import httpx
 import pytest
 
-from infra.lab.gitlab.web.login import GUESSES, Door
+from infra.lab.gitlab.door import GUESSES, Door
 from infra.lab.gitlab.web.visit import BANNER
 from tests.unit.lab.gitlab.conftest import ROOT_PASSWORD, Served
 

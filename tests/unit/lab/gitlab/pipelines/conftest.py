@@ -19,6 +19,7 @@ from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
 from tests.trial import free_ports
+from tests.unit.lab.gitlab.pipelines.real_runner import RealRunner, running
 
 _NUMBERS = itertools.count(1)
 TOKEN = "glpat-0123456789abcdefghij"
@@ -183,3 +184,10 @@ def new_runner(server: Server) -> Iterator[Callable[..., FakeRunner]]:
 def runner(project: dict[str, Any], new_runner: Callable[..., FakeRunner]) -> FakeRunner:
     """A runner of the project."""
     return new_runner(project["id"])
+
+
+@pytest.fixture
+def real_runner(server: Server, project: dict[str, Any], tmp_path: Path) -> Iterator[RealRunner]:
+    """The real GitLab Runner, working for the project until the test ends."""
+    with running(server, project, tmp_path) as runner:
+        yield runner

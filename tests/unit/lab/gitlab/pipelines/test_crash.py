@@ -5,56 +5,27 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.embedded import HEADERS, bootstrap, serving
 from tests.trial import free_ports
 
 pytestmark = pytest.mark.servers
 
-TOKEN = "glpat-0123456789abcdefghij"
-MODULE = [sys.executable, "-m", "infra.lab.gitlab"]
-
-
-@contextmanager
-def _served(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    url = f"http://127.0.0.1:{port}"
-    command = [*MODULE, "serve", "--data", str(data), "--port", str(port), "--external-url", url]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server does not answer"
-            try:
-                if httpx.get(f"{url}/-/readiness").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=30)
-
 
 def test_kill_and_go_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    answer = f'{{"username": "root", "password": "secret-password", "token": "{TOKEN}"}}'
-    subprocess.run([*MODULE, "bootstrap", "--data", str(data)], input=answer, text=True, check=True, timeout=60)
+    bootstrap(data)
     (port,) = free_ports(1)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v4", timeout=30) as http:
         call = _caller(http)
-        with _served(data, port) as process:
+        with serving(data, port) as (process, _):
             project = call("POST", "/projects", name="demo")["id"]
             runner = call("POST", "/user/runners", runner_type="project_type", project_id=project)["token"]
             config = "stages: [a, b]\none: {stage: a, script: [x]}\ntwo: {stage: b, script: [y]}\n"
@@ -75,7 +46,7 @@ def test_kill_and_go_on(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
         keys = (data / "ci_jwt_signing_key.pem").read_bytes()
-        with _served(data, port):
+        with serving(data, port):
             resumed = http.patch(f"{path}/trace", content=b"after", headers={**mine, "Content-Range": "7-11"})
             assert resumed.status_code == 202
             done = http.put(path, json={"token": job["token"], "state": "success"})
@@ -83,16 +54,16 @@ def test_kill_and_go_on(tmp_path: Path) -> None:
             following = http.post("/jobs/request", json={"token": runner})
             assert following.json()["job_info"]["name"] == "two"
             assert following.json()["dependencies"][0]["id"] == job["id"]
-            log = http.get(f"/projects/{project}/jobs/{job['id']}/trace", headers={"PRIVATE-TOKEN": TOKEN})
+            log = http.get(f"/projects/{project}/jobs/{job['id']}/trace", headers=HEADERS)
             assert log.text == "before after"
-            kept = http.get(f"/projects/{project}/jobs/{job['id']}/artifacts/out", headers={"PRIVATE-TOKEN": TOKEN})
+            kept = http.get(f"/projects/{project}/jobs/{job['id']}/artifacts/out", headers=HEADERS)
             assert kept.text == "kept"
             assert (data / "ci_jwt_signing_key.pem").read_bytes() == keys
 
 
 def _caller(http: httpx.Client) -> Callable[..., Any]:
     def call(method: str, path: str, /, **body: Any) -> Any:
-        answer = http.request(method, path, json=body, headers={"PRIVATE-TOKEN": TOKEN})
+        answer = http.request(method, path, json=body, headers=HEADERS)
         assert answer.status_code == 201, answer.text
         return answer.json()
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
 
-from infra.core.settings import load_settings
+from tests.unit.lab.gitlab.pipelines.real_runner import log_of, wait
 
 pytestmark = [pytest.mark.servers, pytest.mark.oracle("GitLab Runner 19.4")]
 
@@ -56,69 +52,9 @@ test:
 """
 
 
-def _binary() -> Path:
-    cache = load_settings(os.environ).cache
-    found = sorted((cache / "tools" / "gitlab-runner").glob("*/bin/gitlab-runner"))
-    if not found:
-        pytest.skip("the GitLab Runner is not in the tools cache: run `forgeline up` or the toolchain first")
-    return found[-1]
-
-
-@pytest.fixture
-def real_runner(
-    server: Any, project: dict[str, Any], tmp_path: Path
-) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Registers the real runner for the project and runs it until the test ends."""
-    binary = _binary()
-    token = server.post("/user/runners", runner_type="project_type", project_id=project["id"])["token"]
-    config = tmp_path / "config.toml"
-    home = tmp_path / "home"
-    home.mkdir()
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    register = [str(binary), "register", "--non-interactive", "--config", str(config), "--url", server.url]
-    folders = ["--builds-dir", str(tmp_path / "builds"), "--cache-dir", str(tmp_path / "cache")]
-    registered = subprocess.run(
-        [*register, "--token", token, "--executor", "shell", *folders],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert registered.returncode == 0, registered.stderr
-    config.write_text(config.read_text().replace("check_interval = 0", "check_interval = 1"))
-    with (tmp_path / "runner.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(binary), "run", "--config", str(config), "--working-directory", str(tmp_path)],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        yield lambda: process
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait(server: Any, project: int, until: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        [latest, *_] = server.pipelines(project)
-        if until(latest):
-            return dict(latest)
-        time.sleep(0.2)
-    states = server.states(project, latest["id"])
-    logs = {
-        name: server.api.get(f"/projects/{project}/jobs/{job['id']}/trace").text[-3000:]
-        for name, job in server.jobs(project, latest["id"]).items()
-    }
-    raise AssertionError(
-        f"{latest['status']} {states}\n" + "\n".join(f"--- {name}\n{log}" for name, log in logs.items())
-    )
-
-
 def test_a_pipeline_runs(server: Any, project: dict[str, Any], real_runner: Any) -> None:
     server.commit(project["id"], {".gitlab-ci.yml": CONFIG})
-    pipeline = _wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
+    pipeline = wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
     jobs = server.jobs(project["id"], pipeline["id"])
     log = server.api.get(f"/projects/{project['id']}/jobs/{jobs['test']['id']}/trace").text
     assert pipeline["status"] == "success", log
@@ -146,18 +82,13 @@ def test_a_pipeline_runs(server: Any, project: dict[str, Any], real_runner: Any)
 def test_a_running_job_is_canceled(server: Any, project: dict[str, Any], real_runner: Any) -> None:
     slow = "slow:\n  script: ['for i in $(seq 60); do echo $i; sleep 1; done']\n  after_script: [echo cleaned up]\n"
     server.commit(project["id"], {".gitlab-ci.yml": slow})
-    pipeline = _wait(server, project["id"], lambda each: each["status"] == "running")
+    pipeline = wait(server, project["id"], lambda each: each["status"] == "running")
     job = server.jobs(project["id"], pipeline["id"])["slow"]
     time.sleep(3)
     server.post(f"/projects/{project['id']}/pipelines/{pipeline['id']}/cancel")
-    _wait(server, project["id"], lambda each: each["status"] == "canceled", seconds=45)
+    wait(server, project["id"], lambda each: each["status"] == "canceled", seconds=45)
     log = server.api.get(f"/projects/{project['id']}/jobs/{job['id']}/trace").text
     assert "cleaned up" in log
-
-
-def _log(server: Any, project: int, pipeline: int, name: str) -> str:
-    job = server.jobs(project, pipeline)[name]
-    return str(server.api.get(f"/projects/{project}/jobs/{job['id']}/trace").text)
 
 
 def test_a_merge_request_pipeline_runs_at_its_head(server: Any, project: dict[str, Any], real_runner: Any) -> None:
@@ -173,7 +104,7 @@ def test_a_merge_request_pipeline_runs_at_its_head(server: Any, project: dict[st
     while server.get(f"{place}/1")["state"] != "merged":
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    log = _log(server, project["id"], server.get(f"{place}/1/pipelines")[0]["id"], "look")
+    log = log_of(server, project["id"], server.get(f"{place}/1/pipelines")[0]["id"], "look")
     assert "Only here" in log
     assert "refs/merge-requests/1/head" in log
 
@@ -186,17 +117,17 @@ def test_a_schedule_runs_in_a_freeze(server: Any, project: dict[str, Any], real_
     one = server.post(f"{base}/pipeline_schedules", description="x", ref="main", cron="0 1 * * *")["id"]
     server.post(f"{base}/pipeline_schedules/{one}/variables", key="WHY", value="because")
     server.post(f"{base}/pipeline_schedules/{one}/play")
-    pipeline = _wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
-    assert "schedule, frozen: true, because" in _log(server, project["id"], pipeline["id"], "say")
+    pipeline = wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
+    assert "schedule, frozen: true, because" in log_of(server, project["id"], pipeline["id"], "say")
 
 
 def test_retries_and_redundant_pipelines(server: Any, project: dict[str, Any], real_runner: Any) -> None:
     slow = "slow: {script: ['sleep 60'], interruptible: true}\n"
     server.commit(project["id"], {".gitlab-ci.yml": slow})
-    first = _wait(server, project["id"], lambda each: each["status"] == "running")
+    first = wait(server, project["id"], lambda each: each["status"] == "running")
     flaky = "flaky: {script: ['exit 42'], retry: {max: 1, exit_codes: [42]}, allow_failure: {exit_codes: [42]}}\n"
     server.commit(project["id"], {".gitlab-ci.yml": flaky})
-    pipeline = _wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
+    pipeline = wait(server, project["id"], lambda each: each["status"] in {"success", "failed"})
     assert pipeline["status"] == "success"
     tries = server.get(f"/projects/{project['id']}/pipelines/{pipeline['id']}/jobs", include_retried=True)
     assert [each["status"] for each in tries] == ["failed", "failed"]

@@ -1,0 +1,1 @@
+"""Kinds of a container engine: networks, volumes, images, containers."""

@@ -1,0 +1,112 @@
+"""Images: pulled by digest, or built from a folder with a Dockerfile."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from docker.errors import BuildError, ImageNotFound
+from pydantic import Field, model_validator
+
+from infra.clients.container_engine import absent
+from infra.core.error import ServerError
+from infra.provider.connection import Connections
+from infra.provider.kind import DIFFERS, Fields, Found, Inputs, Kind
+
+CONTEXT_LABEL = "dev.forgeline.context"
+"""Of a built image: the sum of what it was built from."""
+
+LAST_LINES = 20
+
+
+class Image(Inputs):
+    """An image by the name that it has here. Either `digest` says which is pulled, or `context` what it is built of."""
+
+    reference: str = Field(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
+    """Name and tag."""
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    context: str | None = None
+    """A folder with a Dockerfile."""
+    context_sha256: str | None = None
+    """Of all that is in the folder: another sum, another image."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.digest is None) == (self.context is None):
+            raise ValueError("give either 'digest' or 'context'")
+        if (self.context is None) != (self.context_sha256 is None):
+            raise ValueError("'context' and 'context_sha256' go together")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The reference without its tag."""
+        return self.reference.rpartition(":")[0]
+
+
+def _read(connections: Connections, wanted: Image) -> Found | None:
+    image = absent(lambda: connections.engine().client.images.get(wanted.reference))
+    if image is None:
+        return None
+    digest = getattr(wanted, "digest", None)
+    digests = [one.partition("@")[2] for one in image.attrs.get("RepoDigests") or []]
+    pulled = digest if digest in digests else next(iter(digests), DIFFERS)
+    return Found(
+        fields={
+            "reference": wanted.reference,
+            "digest": pulled if digest is not None else None,
+            # Where it was built is nobody's business; of what, the label says.
+            "context": getattr(wanted, "context", None),
+            "context_sha256": image.labels.get(CONTEXT_LABEL),
+        },
+        computed={"image_id": image.id},
+    )
+
+
+def _create(connections: Connections, wanted: Image) -> Fields:
+    images = connections.engine().client.images
+    if wanted.digest is not None:
+        try:
+            image = images.pull(wanted.name, tag=wanted.digest)
+        except ImageNotFound as error:
+            fix = "see that the registry is reachable; without one, `forgeline images build` makes the images here"
+            where = f"{wanted.name}@{wanted.digest}"
+            raise ServerError("there is no such image to be pulled", where=where, fix=fix) from error
+        image.tag(wanted.reference)
+        return {"image_id": image.id}
+    try:
+        labels = {CONTEXT_LABEL: str(wanted.context_sha256)}
+        image, _ = images.build(path=str(wanted.context), tag=wanted.reference, labels=labels, rm=True, forcerm=True)
+    except BuildError as error:
+        told = [str(line.get("stream") or line.get("error") or "").rstrip() for line in _lines(error.build_log)]
+        raise ServerError(
+            f"the image can't be built: {error.msg}",
+            where=f"{wanted.context}/Dockerfile",
+            detail="\n".join([line for line in told if line][-LAST_LINES:]),
+            fix="mend the Dockerfile",
+        ) from error
+    return {"image_id": image.id}
+
+
+def _lines(log: Any) -> list[dict[str, Any]]:
+    return [line for line in log if isinstance(line, dict)]
+
+
+def _update(connections: Connections, _old: Fields, wanted: Image) -> Fields:
+    return _create(connections, wanted)
+
+
+def _delete(connections: Connections, wanted: Image) -> None:
+    absent(lambda: connections.engine().client.images.remove(wanted.reference))
+
+
+IMAGE = Kind(
+    type_name="forgeline:docker:Image",
+    inputs=Image,
+    key=("reference",),
+    computed={"image_id": str},
+    write_only=frozenset({"context"}),
+    read=_read,
+    create=_create,
+    update=_update,
+    delete=_delete,
+)

@@ -1,0 +1,218 @@
+"""Each kind of the container engine, on a real one: made, read back, adopted, changed, its drift seen, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.clients.container_engine import ContainerEngine
+from infra.core.error import ServerError
+from infra.core.secret import SecretValue
+from infra.provider.connection import Connections
+from infra.provider.docker.container import CONTAINER
+from infra.provider.docker.image import IMAGE
+from infra.provider.docker.network import NETWORK
+from infra.provider.docker.volume import VOLUME
+from infra.provider.kind import Kind
+from infra.provider.provider import bring_about, complete
+
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
+
+REFERENCE = "forgeline-test/program:1"
+SECRET = "openbao:test/entry#value"
+
+
+class Known(Connections):
+    """Connections to the engine, and one secret."""
+
+    def secret(self, reference: str) -> SecretValue:
+        assert reference == SECRET
+        return SecretValue("only-in-the-file")
+
+
+@pytest.fixture
+def connections(engine: ContainerEngine) -> Connections:
+    return Known(engine=lambda: engine)
+
+
+@pytest.fixture
+def image(connections: Connections, context: Path) -> str:
+    inputs = {"reference": REFERENCE, "context": str(context), "context_sha256": "a" * 64}
+    bring_about(IMAGE, connections, wanted(IMAGE, inputs))
+    return REFERENCE
+
+
+def wanted(kind: Kind[Any], inputs: Mapping[str, Any]) -> Any:
+    fields, failures = complete(kind, dict(inputs))
+    assert not failures, [failure.reason for failure in failures]
+    return kind.inputs.model_validate(fields)
+
+
+def changes(kind: Kind[Any], connections: Connections, described: Any) -> dict[str, Any]:
+    found = kind.read(connections, described)
+    assert found is not None, "it is not there"
+    return kind.changes(described.model_dump(mode="json"), kind.observed(described, found))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    kind: Kind[Any]
+    inputs: Mapping[str, Any]
+    other: Mapping[str, Any] = field(default_factory=dict)
+    """What is changed in a second description, as far as an engine can change it in place."""
+
+
+CASES = [
+    Case(kind=NETWORK, inputs={"name": "inner", "internal": True, "subnet": "10.123.45.0/24", "labels": {"a": "b"}}),
+    Case(kind=VOLUME, inputs={"name": "kept", "labels": {"a": "b"}}),
+    Case(
+        kind=CONTAINER,
+        inputs={
+            "name": "program",
+            "image": REFERENCE,
+            "command": ["serve"],
+            "environment": {"MODE": "x"},
+            "user": "1000:1000",
+            "volumes": {"/etc/program": "settings", "/data": "kept-too:ro"},
+            "tmpfs": ["/tmp"],
+            "networks": {"both": ["alias"]},
+            "files": [
+                {"path": "/etc/program/plain", "content": "plain\n", "mode": 0o644},
+                {"path": "/etc/program/secret", "content": "key {{KEY}}\n", "secrets": {"KEY": SECRET}},
+            ],
+            "health": {"command": ["/program", "healthy"], "interval_seconds": 0.2},
+            "memory_mib": 64,
+            "cpus": 0.5,
+            "pids": 50,
+            "capabilities": ["NET_BIND_SERVICE"],
+            "labels": {"a": "b"},
+        },
+        other={
+            "memory_mib": 96,
+            "restart": "always",
+            "networks": {"both": ["other"], "second": []},
+            "files": [{"path": "/etc/program/plain", "content": "changed\n", "mode": 0o600}],
+        },
+    ),
+]
+
+
+@pytest.fixture
+def ground(connections: Connections, image: str) -> Connections:
+    """What the container needs."""
+    assert image
+    for name in ("both", "second"):
+        bring_about(NETWORK, connections, wanted(NETWORK, {"name": name, "internal": True}))
+    for name in ("settings", "kept-too"):
+        bring_about(VOLUME, connections, wanted(VOLUME, {"name": name}))
+    return connections
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.noun)
+def test_a_kind_keeps_the_contract(case: Case, ground: Connections) -> None:
+    kind, described = case.kind, wanted(case.kind, case.inputs)
+    computed = bring_about(kind, ground, described)
+    assert changes(kind, ground, described) == {}, "read must answer every field as it was made"
+    assert dict(bring_about(kind, ground, described)) == dict(computed), "create must adopt what is there"
+    imported = kind.read(ground, kind.from_identity(kind.identity(described.model_dump())))
+    assert imported is not None, "it must be found by its id alone"
+    if case.other:
+        second = wanted(kind, {**case.inputs, **case.other})
+        named = {path.partition("[")[0] for path in changes(kind, ground, second)}
+        assert named == set(case.other)
+        found = kind.read(ground, described)
+        assert found is not None
+        again = kind.update(ground, found.fields, second)
+        assert dict(again) == dict(computed), "it is the same container"
+        assert changes(kind, ground, second) == {}
+    kind.delete(ground, described)
+    kind.delete(ground, described)
+    assert kind.read(ground, described) is None
+
+
+def test_an_image_is_built_anew_only_of_another_content(connections: Connections, context: Path) -> None:
+    inputs = {"reference": "forgeline-test/again:1", "context": str(context), "context_sha256": "a" * 64}
+    first = bring_about(IMAGE, connections, wanted(IMAGE, inputs))
+    assert bring_about(IMAGE, connections, wanted(IMAGE, inputs)) == first
+    other = wanted(IMAGE, {**inputs, "context_sha256": "b" * 64})
+    assert set(changes(IMAGE, connections, other)) == {"context_sha256"}
+    bring_about(IMAGE, connections, other)
+    assert changes(IMAGE, connections, other) == {}
+
+
+def test_a_dockerfile_that_fails_is_told_with_its_place(connections: Connections, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY absent /\n")
+    bad = wanted(IMAGE, {"reference": "forgeline-test/bad:1", "context": str(tmp_path), "context_sha256": "c" * 64})
+    with pytest.raises(ServerError, match="absent") as caught:
+        IMAGE.create(connections, bad)
+    assert "fix:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what", "detail"),
+    [
+        ({"command": ["die"], "restart": "no"}, "exit code 7", "the market is closed"),
+        (
+            {"health": {"command": ["/program", "ill"], "interval_seconds": 0.1, "retries": 1}},
+            "does not get healthy",
+            "the valve is stuck",
+        ),
+    ],
+    ids=["dies", "is ill"],
+)
+def test_a_container_of_no_use_is_told_with_its_last_lines(
+    ground: Connections, inputs: dict[str, Any], what: str, detail: str
+) -> None:
+    described = wanted(CONTAINER, {"name": "sick", "image": REFERENCE, **inputs})
+    try:
+        with pytest.raises(ServerError, match=what) as caught:
+            CONTAINER.create(ground, described)
+        assert detail in caught.value.detail
+        assert "docker logs sick" in caught.value.fix
+    finally:
+        CONTAINER.delete(ground, described)
+
+
+def stopped(engine: ContainerEngine) -> None:
+    engine.client.containers.get("drifting").stop(timeout=5)
+
+
+def unlimited(engine: ContainerEngine) -> None:
+    engine.client.containers.get("drifting").update(mem_limit="200m", memswap_limit="400m")
+
+
+def joined(engine: ContainerEngine) -> None:
+    engine.client.networks.get("second").connect("drifting")
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "field_name"), [(stopped, "running"), (unlimited, "memory_mib"), (joined, "networks")]
+)
+def test_what_is_changed_by_hand_is_seen_and_mended(
+    ground: Connections, engine: ContainerEngine, by_hand: Callable[[ContainerEngine], None], field_name: str
+) -> None:
+    described = wanted(CONTAINER, {"name": "drifting", "image": REFERENCE, "memory_mib": 64, "networks": {"both": []}})
+    bring_about(CONTAINER, ground, described)
+    by_hand(engine)
+    assert {path.partition("[")[0] for path in changes(CONTAINER, ground, described)} == {field_name}
+    bring_about(CONTAINER, ground, described)
+    assert changes(CONTAINER, ground, described) == {}
+    CONTAINER.delete(ground, described)
+
+
+def test_no_secret_is_where_anybody_may_look(ground: Connections, engine: ContainerEngine) -> None:
+    described = wanted(CONTAINER, {**CASES[-1].inputs, "name": "holder"})
+    bring_about(CONTAINER, ground, described)
+    assert "only-in-the-file" not in str(engine.client.containers.get("holder").attrs)
+    assert "only-in-the-file" not in str(CONTAINER.read(ground, described))
+    CONTAINER.delete(ground, described)
+
+
+def test_an_engine_that_is_not_there_is_told_with_a_remedy() -> None:
+    with pytest.raises(ServerError, match="no container engine answers") as caught:
+        ContainerEngine.of({"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert "DOCKER_HOST" in caught.value.fix
