@@ -24,7 +24,7 @@ SECRET = re.compile(r"password|token$|^secret$")
 @pytest.mark.parametrize("kind", ALL)
 def test_a_kind_is_well_declared(kind: Kind[Any]) -> None:
     fields = set(kind.field_names)
-    assert re.fullmatch(r"forgeline:(gitlab|nexus|vault|lab):[A-Z][A-Za-z]+", kind.type_name)
+    assert re.fullmatch(r"forgeline:(docker|gitlab|nexus|vault|lab):[A-Z][A-Za-z]+", kind.type_name)
     assert set(kind.key) | kind.replace | kind.write_only <= fields
     assert not (fields | set(kind.computed)) & RESERVED, "Pulumi has these names for itself"
     assert not fields & set(kind.computed)
