@@ -96,8 +96,12 @@ def test_a_value_that_gitlab_does_not_have_is_told() -> None:
     assert list(_problems({field: entities()[entity][field]["enum"][0]}, place, "", ())) == []
 
 
+UNDESCRIBED = 29
+"""Endpoints whose answers neither GitLab's file nor its client describes: a number that only ever gets smaller."""
+
+
 def test_most_endpoints_are_described() -> None:
     answering = [
         key for key in ROUTES if not key.startswith("DELETE") and "artifacts" not in key and "archive" not in key
     ]
-    assert sum(map(is_described, answering)) > 0.9 * len(answering)
+    assert sum(not is_described(key) for key in answering) == UNDESCRIBED
