@@ -10,7 +10,7 @@ from rich.text import Text
 
 from infra.cli.app import App
 from infra.cli.commands.stack import STYLES
-from infra.operations.adoption import Adoption
+from infra.operations.history import Adoption
 from infra.operations.onboard import Onboarded, OnboardPlan
 from infra.programs.plan import Change
 from pipelines.catalogue import Service

@@ -16,8 +16,8 @@ from infra.clients.repository import Repository
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
 from infra.operations import desired
-from infra.operations.adoption import Adoption, adopt, plan_adoption, without_branch
 from infra.operations.first_pipeline import first_pipelines
+from infra.operations.history import Adoption, adopt, plan_adoption, without_branch
 from infra.operations.pipeline_run import PipelineRun
 from infra.operations.proposal import Proposal, propose
 from infra.operations.published import GitLabReleases

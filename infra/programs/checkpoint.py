@@ -63,6 +63,14 @@ class Checkpoints:
         """Whether a kill left operations of which nobody knows how they ended."""
         return bool(self._deployment(stack).get("pending_operations"))
 
+    def drop_empty(self, stack: str) -> bool:
+        """Removes the state of a stack that was never brought up, as a preview leaves it; returns whether it did."""
+        if not self.exists(stack) or self._torn(stack) or self._deployment(stack):
+            return False
+        for file in self.file(stack).parent.glob(f"{stack}.json*"):
+            file.unlink(missing_ok=True)
+        return True
+
     def set_aside_torn(self, stack: str, *, patience: float = 3.0) -> bool:
         """Moves a state away that a killed engine left half written; returns whether it did.
 

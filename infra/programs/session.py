@@ -90,8 +90,13 @@ class Session:
         )
 
     def preview(self, stacks: Sequence[Stack]) -> list[Plan]:
-        """What `apply` would do. Asks no server: the state is compared with what is declared."""
-        return self._side_by_side(stacks, lambda stack: self._unless_unchanged(stack, self.engine().preview))
+        """What `apply` would do. Asks no server: the state is compared with what is declared. Leaves nothing behind."""
+        try:
+            return self._side_by_side(stacks, lambda stack: self._unless_unchanged(stack, self.engine().preview))
+        finally:
+            for stack in stacks:
+                if self.checkpoints.drop_empty(stack.name):
+                    (self._folder / "work" / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
 
     def apply(self, stacks: Sequence[Stack], *, refresh: bool = False, concurrency: int = CONCURRENCY) -> list[Plan]:
         """Brings the stacks about: the foundation first, then the platform with the services beside it.

@@ -11,13 +11,14 @@ import pytest
 
 from infra.lab.gitlab.api.parameter import integer, string
 from infra.lab.gitlab.api.route import Request, Route, get
+from tests.likeness.answer import Place, _problems, answer_problems, is_described
 from tests.likeness.openapi import (
     Operation,
     described,
+    entities,
     exceptions,
     key_of,
     parameter_problems,
-    response_problems,
     routes,
 )
 
@@ -32,7 +33,8 @@ def test_parameters_are_gitlabs(key: str) -> None:
 
 
 def test_every_exception_is_of_an_endpoint_and_has_a_reason() -> None:
-    assert exceptions().keys() - set(DESCRIBED) == set()
+    assert exceptions().keys() - set(ROUTES) == set()
+    assert {each["as"] for each in exceptions().values() if "as" in each} - set(ROUTES) == set()
     assert all(each["because"] for each in exceptions().values())
 
 
@@ -40,7 +42,7 @@ def _handler(_request: Request) -> None: ...
 
 
 KNOWN = Operation(
-    parameters={"name": {"type": "string", "enum": ["a", "b"], "required": True}}, codes=["200"], fields=["id"]
+    parameters={"name": {"type": "string", "enum": ["a", "b"], "required": True}}, codes=["200"], entity=None
 )
 
 
@@ -59,15 +61,43 @@ def test_wrong_parameters_are_told(route: Route, told: str) -> None:
     assert [told in each for each in found] == ([True] if told else [])
 
 
+PROJECT = {"id": 1, "namespace": {"id": 2, "kind": "group"}}
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("key", "status", "body", "told"),
     [
-        pytest.param(200, [{"id": 1}], "", id="right"),
-        pytest.param(404, {"message": "x"}, "", id="error"),
-        pytest.param(200, {"id": 1, "new": 2}, "['new']", id="field"),
-        pytest.param(206, {"id": 1}, "answers 206", id="code"),
+        pytest.param("GET /projects/:", 200, PROJECT, "", id="right"),
+        pytest.param("GET /projects/:", 404, {"message": "x"}, "", id="error"),
+        pytest.param("GET /projects/:", 200, {**PROJECT, "new": 2}, "the field new,", id="field"),
+        pytest.param("GET /projects/:", 200, {"namespace": {"new": 2}}, "the field namespace.new,", id="nested"),
+        pytest.param("GET /projects/:/jobs", 200, [{"pipeline": {"new": 1}}], "pipeline.new", id="nested-in-a-list"),
+        pytest.param("GET /projects/:", 206, PROJECT, "answers 206", id="code"),
+        pytest.param("GET /application/settings", 200, {"new": 1}, "the field new,", id="known-by-the-client-only"),
+        pytest.param("GET /projects", 200, [{"description_html": ""}], "", id="as-another"),
+        pytest.param("GET /projects", 200, [{"new": ""}], "the field new,", id="nor-as-another"),
     ],
 )
-def test_wrong_responses_are_told(status: int, body: Any, told: str) -> None:
-    found = response_problems(KNOWN, status, body, {})
+def test_wrong_answers_are_told(key: str, status: int, body: Any, told: str) -> None:
+    found = answer_problems(key, status, body)
     assert [told in each for each in found] == ([True] if told else [])
+
+
+def test_a_value_that_gitlab_does_not_have_is_told() -> None:
+    [(entity, field)] = [
+        (entity, field)
+        for entity, fields in sorted(entities().items())
+        for field, said in sorted(fields.items())
+        if "enum" in said
+    ][:1]
+    place = Place(entity=entity)
+    [problem] = _problems({field: "never heard of"}, place, "", ())
+    assert "has never heard of as" in problem
+    assert list(_problems({field: entities()[entity][field]["enum"][0]}, place, "", ())) == []
+
+
+def test_most_endpoints_are_described() -> None:
+    answering = [
+        key for key in ROUTES if not key.startswith("DELETE") and "artifacts" not in key and "archive" not in key
+    ]
+    assert sum(map(is_described, answering)) > 0.9 * len(answering)

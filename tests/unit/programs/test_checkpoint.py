@@ -77,3 +77,25 @@ def test_a_lock_of_a_pid_that_is_another_program_by_now_is_broken(tmp_path: Path
     file = _lock(tmp_path, os.getpid())
     assert Checkpoints(tmp_path).break_stale_locks("one") is None
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("latest", "dropped"),
+    [(None, True), ({"resources": [], "manifest": {}}, False), ({"pending_operations": [{}]}, False)],
+    ids=["previewed", "brought up", "killed"],
+)
+def test_only_the_state_of_what_was_never_brought_up_is_removed(
+    tmp_path: Path, latest: dict[str, object] | None, dropped: bool
+) -> None:
+    checkpoints = _write(tmp_path, latest)
+    beside = checkpoints.file("one").with_name("one.json.attrs")
+    beside.write_text("")
+    assert checkpoints.drop_empty("one") is dropped
+    assert (checkpoints.exists("one"), beside.exists()) == (not dropped, not dropped)
+    assert checkpoints.drop_empty("none") is False
+
+
+def test_a_torn_state_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    checkpoints = _write(tmp_path, None)
+    checkpoints.file("one").write_text('{"version": 3, "check')
+    assert checkpoints.drop_empty("one") is False

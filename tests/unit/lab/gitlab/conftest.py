@@ -24,7 +24,8 @@ from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
 from tests.embedded import ROOT_PASSWORD, ROOT_TOKEN
-from tests.likeness.openapi import described, exceptions, key_of, response_problems
+from tests.likeness.answer import answer_problems
+from tests.likeness.openapi import key_of
 from tests.trial import free_ports
 
 
@@ -136,11 +137,9 @@ def _as_described(_recorded: None) -> Iterator[None]:
     """Fails a test in which the stand-in answered with a code or a field that GitLab's own description has not."""
     _ANSWERS.clear()
     yield
-    table = described()
     problems = {
         f"{route.method} {route.path} {problem}"
         for route, status, body in _ANSWERS
-        if (operation := table.get(key := key_of(route.method, route.path))) is not None
-        for problem in response_problems(operation, status, body, exceptions().get(key, {}))
+        for problem in answer_problems(key_of(route.method, route.path), status, body)
     }
     assert not problems, "\n".join(sorted(problems))
