@@ -179,7 +179,12 @@ class Session:
                     PROCESS.create(self._connections, process)
 
     def _unless_unchanged(self, stack: Stack, work: Callable[[Stack], Plan]) -> Plan:
-        return work(stack) if self._to_do(stack, refresh=False) else Plan(stack=stack.name, skipped=True)
+        if not self._to_do(stack, refresh=False):
+            return Plan(stack=stack.name, skipped=True)
+        if not self.checkpoints.exists(stack.name):
+            # The engine makes an empty state, which a digest from before the state was lost must not vouch for.
+            self._ledger.begin(stack.name)
+        return work(stack)
 
     def _begun(self, stack: Stack, work: Callable[[Stack], Plan]) -> Plan:
         self._ledger.begin(stack.name)

@@ -45,7 +45,9 @@ def up(app: App, refresh: bool) -> None:
     app.out.print("Next:")
     program = app.program
     for command, what in (
-        (f"{program} pipelines run --all --wait", "run the ten pipelines and follow them"),
+        (f"{program} pipelines run --all --wait", "run every service's pipeline and follow them"),
+        (f"{program} services", "the fleet: who owns what, what runs where"),
+        (f"{program} onboard NAME", "another service, from nothing to its first green pipeline"),
         (f"{program} credentials", "how to sign in"),
         (f"{program} status", "this table again"),
         (f"{program} down", "stop everything, keep the data"),

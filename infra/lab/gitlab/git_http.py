@@ -82,7 +82,7 @@ def broken_off(instance: Instance) -> list[Pusher]:
     folder = instance.settings.data / "pushes"
     found = []
     for kept in sorted(folder.glob("*/pusher")):
-        with contextlib.suppress(ValueError):  # it was killed while it wrote this
+        with contextlib.suppress(ValueError, FileNotFoundError):  # it was killed while it wrote this
             found.append(Pusher.read(kept.read_text(), (kept.parent / "commands").read_bytes()))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -217,8 +217,9 @@ class GitServer:
             for line in moved.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
                 before, after, ref = line.split(" ", 2)
                 changes.append(RefChange(ref=ref, before=before, after=after))
-        shutil.rmtree(folder, ignore_errors=True)
         settle(self._instance, project_id, changes, user_id=identity.user_id, options=options)
+        # Only now: a server that is killed before finds in it whose push it was.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _by_deploy_token(session: Session, name: str, secret: str) -> Identity | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra.core.candidate import Verdict
 from infra.core.error import StackError
 from infra.core.progress import Silent
 from infra.core.secret import SecretRef
@@ -76,6 +77,59 @@ def test_the_plan_is_what_is_carried_out_and_then_nothing_is_left(session: Sessi
     named = {(str(change.op), change.name, change.fields) for change in planned[0].changes}
     assert named == {("update", "g", ("description",)), ("update", "b", ("merge_access_level",))}
     assert session.apply([_stack("two", "maintainer")])[0].changes == planned[0].changes
+
+
+def _lose_state(session: Session) -> None:
+    session.checkpoints.file("service-x").unlink()
+
+
+def test_a_lost_state_is_adopted_without_a_write(session: Session, lab: Any, shared: str) -> None:
+    session.apply([_stack()])
+    _lose_state(session)
+    lab.written.clear()
+    (planned,) = session.adopt([_stack()], dry_run=True)
+    assert session.checkpoints.resources("service-x") == []
+    (found,) = session.adopt([_stack()])
+    assert found.candidates == planned.candidates
+    assert {one.verdict for one in found.candidates} == {Verdict.EQUAL}
+    assert len(session.checkpoints.resources("service-x")) == len(found.candidates) == 6
+    assert session.preview([_stack()])[0].changes == ()
+    assert session.apply([_stack()])[0].changes == ()
+    assert lab.written == []
+
+
+def test_what_differs_is_adopted_only_when_asked(session: Session, lab: Any, shared: str) -> None:
+    session.apply([_stack()])
+    _lose_state(session)
+    gitlab = lab.connections.gitlab()
+    gitlab.api.groups.update("sessions", {"description": "by hand"})
+    gitlab.project("sessions/app").protectedbranches.delete("main")
+    lab.written.clear()
+    (found,) = session.adopt([_stack()])
+    told = {one.urn.rpartition("::")[2]: (one.verdict, one.fields) for one in found.candidates}
+    assert told["g"] == (Verdict.DIFFERENT, ("description",))
+    assert told["b"] == (Verdict.MISSING, ())
+    names = {recorded.urn.rpartition("::")[2] for recorded in session.checkpoints.resources("service-x")}
+    assert names == set(told) - {"g", "b"}
+
+    (taken,) = session.adopt([_stack()], different=True)
+    assert [one.urn.rpartition("::")[2] for one in taken.taken(different=True)] == ["g"]
+    planned = session.preview([_stack()])[0].changes
+    assert {(str(change.op), change.name, change.fields) for change in planned} == {
+        ("update", "g", ("description",)),
+        ("create", "b", ()),
+    }
+    assert lab.written == []
+    assert session.apply([_stack()])[0].changes == planned
+    assert session.drift() == []
+
+
+def test_a_preview_of_a_lost_state_hides_nothing(session: Session, shared: str) -> None:
+    session.apply([_stack()])
+    _lose_state(session)
+    assert session.preview([_stack()])[0].changes
+    assert not session.apply([_stack()])[0].skipped
+    assert session.checkpoints.resources("service-x")
 
 
 def test_no_secret_is_in_any_file_of_the_state(session: Session, lab: Any, shared: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -79,7 +80,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
             if not project_id:
                 body = {"name": "x", "initialize_with_readme": True}
                 project_id = httpx.post(f"{url}/api/v4/projects", headers=HEADERS, json=body).json()["id"]
-            killer = threading.Timer(0.4 + 0.17 * turn, process.kill)
+            killer = threading.Thread(target=kill_once_busy, args=(process, acknowledged, 0.17 * turn))
             killer.start()
             with httpx.Client(base_url=f"{url}/api/v4/projects/{project_id}", headers=HEADERS, timeout=10) as client:
                 commit_until_killed(client, turn, acknowledged)
@@ -100,6 +101,15 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert {name for name, sha in acknowledged.items() if not sha} <= keys
     repository = Repository(data / "repositories" / f"{project_id}.git")
     assert subprocess.run(["git", "fsck", "--strict"], cwd=repository.path, check=False).returncode == 0
+
+
+def kill_once_busy(process: subprocess.Popen[bytes], acknowledged: dict[str, str], seconds: float) -> None:
+    """Kill the server some time after it said yes to something new."""
+    before, deadline = len(acknowledged), time.monotonic() + 60
+    while len(acknowledged) == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    process.kill()
 
 
 def commit_until_killed(client: httpx.Client, turn: int, acknowledged: dict[str, str]) -> None:
