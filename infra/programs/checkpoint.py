@@ -64,8 +64,10 @@ class Checkpoints:
         return bool(self._deployment(stack).get("pending_operations"))
 
     def drop_empty(self, stack: str) -> bool:
-        """Removes the state of a stack that was never brought up, as a preview leaves it; returns whether it did."""
-        if not self.exists(stack) or self._torn(stack) or self._deployment(stack):
+        """Removes the state of a stack that has nothing, as a preview leaves it; returns whether it did."""
+        deployment = self._deployment(stack)
+        kept = deployment.get("resources") or deployment.get("pending_operations")
+        if not self.exists(stack) or self._torn(stack) or kept:
             return False
         for file in self.file(stack).parent.glob(f"{stack}.json*"):
             file.unlink(missing_ok=True)

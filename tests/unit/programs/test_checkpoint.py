@@ -81,10 +81,15 @@ def test_a_lock_of_a_pid_that_is_another_program_by_now_is_broken(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("latest", "dropped"),
-    [(None, True), ({"resources": [], "manifest": {}}, False), ({"pending_operations": [{}]}, False)],
-    ids=["previewed", "brought up", "killed"],
+    [
+        (None, True),
+        ({"manifest": {}}, True),
+        ({"resources": [{}], "manifest": {}}, False),
+        ({"pending_operations": [{}]}, False),
+    ],
+    ids=["new", "previewed", "brought up", "killed"],
 )
-def test_only_the_state_of_what_was_never_brought_up_is_removed(
+def test_only_a_state_that_has_nothing_is_removed(
     tmp_path: Path, latest: dict[str, object] | None, dropped: bool
 ) -> None:
     checkpoints = _write(tmp_path, latest)
