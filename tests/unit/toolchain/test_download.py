@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-import time
+import threading
 
 import pytest
 
@@ -33,11 +33,9 @@ def test_a_file_with_the_pinned_checksum_is_kept(site, tmp_path, checksum):
 def test_a_source_that_fails_says_how(site, tmp_path, checksum, path, says):
     site.files["/other"] = b"other content"
     site.hanging.add("/hangs")
-    start = time.monotonic()
     with pytest.raises(ToolError, match=says) as caught:
         download(f"{site.address}{path}", sha256=checksum(b"content"), to=tmp_path / "tool", commands=Commands())
     assert caught.value.where == f"{site.address}{path}"
-    assert time.monotonic() - start < 2
 
 
 def test_a_port_where_nobody_listens_is_given_up(tmp_path):
@@ -58,11 +56,13 @@ def test_a_name_that_does_not_resolve_is_given_up_at_once(tmp_path, monkeypatch)
 
 
 def test_a_resolver_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(1))
-    start = time.monotonic()
-    with pytest.raises(ToolError, match="does not resolve within"):
-        download("https://vendor.invalid/tool", sha256="0" * 64, to=tmp_path / "tool", commands=Commands())
-    assert time.monotonic() - start < 0.9
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answer.wait(30))
+    try:
+        with pytest.raises(ToolError, match="does not resolve within"):
+            download("https://vendor.invalid/tool", sha256="0" * 64, to=tmp_path / "tool", commands=Commands())
+    finally:
+        answer.set()
 
 
 def test_a_stopped_run_downloads_no_further(site, tmp_path):

@@ -64,11 +64,9 @@ def test_a_source_that_hangs_or_lies_is_followed_by_the_next(tmp_path, site, goo
     site.files["/lies"] = b"other content"
     hanging = archive(site, "/hangs", b"", "0" * 64)
     lying = archive(site, "/lies", b"", "0" * 64)
-    start = time.monotonic()
     tool = toolchain(tmp_path, pins(hanging, lying, good)).ensure(["tool"], recorder)["tool"]
     assert tool.path.read_bytes() == PROGRAM
     assert site.asked == ["/hangs", "/lies", "/good"]
-    assert time.monotonic() - start < 3
     assert [doing for kind, _, doing in recorder.events if kind == "start" and "downloading" in doing]
 
 
@@ -269,12 +267,12 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path):
 
 
 def test_the_first_failure_ends_the_other_installations(tmp_path, site, good):
-    path = fake_go(tmp_path, "sleep 60")
+    path = fake_go(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
     made = go_pins()
     lying = archive(site, "/absent", b"", "0" * 64)
     other = Pins.model_validate({"tools": {"other": {"version": "2", "executable": "x", "sources": [lying]}}})
     both = Pins(tools={**made.tools, **other.tools})
-    start = time.monotonic()
     with pytest.raises(ToolError, match="other 2 can't be had"):
         Toolchain(cache=tmp_path / "cache", environ={"PATH": path}, pins=both).ensure(["tool", "other"])
-    assert time.monotonic() - start < 50
+    pid = tmp_path / "pid"
+    assert not pid.exists() or not psutil.pid_exists(int(pid.read_text())), "the other one goes on"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -40,12 +39,10 @@ def test_push_to_green(server: Any, project: dict[str, Any], runner: Any) -> Non
     assert {each["file_type"] for each in job["artifacts"]} == {"trace"}
 
 
-def test_job_start_after_push_is_fast(server: Any, project: dict[str, Any], runner: Any) -> None:
+def test_a_job_is_there_as_soon_as_its_push_is_answered(server: Any, project: dict[str, Any], runner: Any) -> None:
     assert runner.request().status_code == 204
-    began = time.monotonic()
     server.commit(project["id"], {".gitlab-ci.yml": TWO})
-    runner.take("one")
-    assert time.monotonic() - began < 3, "loaded machines included"
+    runner.take("one")  # It asks once.
 
 
 def test_failure_skips_what_follows(server: Any, project: dict[str, Any], runner: Any) -> None:
