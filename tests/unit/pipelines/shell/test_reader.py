@@ -10,7 +10,7 @@ from pipelines.shell.reader import read_script
 
 ENDS = [
     "tool",
-    "tool --option 'a b' > file 2>&1",
+    "tool --option 'a b' > /dev/null 2>&1",
     "VAR=1 tool",
     "tool; echo done",
     "tool | cat",
