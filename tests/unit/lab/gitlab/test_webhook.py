@@ -202,12 +202,19 @@ def test_pushes_are_told_by_branch(project: Any, receiver: Receiver, more: dict[
 
 def test_only_this_machine_is_called(served: Served, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(delivery.httpx.Client, "post", lambda _self, url, **_more: asked.append(url))
+    real = delivery.httpx.Client.post
+
+    def post(self: Any, url: str, **more: Any) -> Any:
+        asked.append(url)
+        return real(self, url, **more)
+
+    monkeypatch.setattr(delivery.httpx.Client, "post", post)
     one = project.hooks.create({"url": "http://elsewhere.example.com/hook"})
     with pytest.raises(gitlab.GitlabHttpError, match="URL is blocked") as caught:
         served.client().http_post(f"/projects/{project.id}/hooks/{one.id}/test/push_events")
     assert caught.value.response_code == 422
-    assert asked == []
+    # What was begun before this test may still be told.
+    assert [url for url in asked if "127.0.0.1" not in url] == []
 
 
 def test_an_administrator_allows_a_host(served: Served, root: gitlab.Gitlab, project: Any) -> None:

@@ -70,6 +70,8 @@ tidy:
   script: ["grep -q kept .cache/stamp"]
 """
 
+UNDER_WAY = ("created", "scheduled", "pending", "running")
+
 
 def test_jobs_of_a_green_pipeline(server: Server, project: dict[str, Any], real_runner: RealRunner) -> None:
     number, base = project["id"], f"/projects/{project['id']}"
@@ -83,7 +85,12 @@ def test_jobs_of_a_green_pipeline(server: Server, project: dict[str, Any], real_
         text = text.replace(shown, name)
     server.commit(number, {".gitlab-ci.yml": text})
 
-    pipeline = wait(server, number, lambda each: each["status"] == "manual")["id"]
+    # A pipeline that waits for a person says so before its delayed job has come.
+    pipeline = wait(
+        server,
+        number,
+        lambda each: each["status"] == "manual" and server.states(number, each["id"])["later"] not in UNDER_WAY,
+    )["id"]
     states = server.states(number, pipeline)
     assert {name for name, status in states.items() if status not in ("success", "manual", "created")} == set()
     assert states["by hand"] == "manual"
