@@ -37,7 +37,11 @@ from pipelines.skeleton import render_skeleton
 from tests.trial import FORGELINE, Stack
 from tests.trial import stack as new_stack
 
-pytestmark = pytest.mark.lab
+# The fault sweep cuts connections; what is left of them is collected in any later test.
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 
 LANGUAGES = {"pay-go": "go", "pay-java": "java", "pay-node": "node", "pay-python": "python"}
 CHEAP = ("--language", "generic", "--tier", "normal", "--owner", "@risk", "--no-wait", "--yes")
@@ -277,7 +281,6 @@ class Faults:
 
 
 # The SDK leaves the event loops of failed programs unclosed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer-lost"])
 def test_each_request_fails_once_and_the_same_call_finishes(
     place: Stack, gitlab: GitLab, monkeypatch: pytest.MonkeyPatch, lost: bool

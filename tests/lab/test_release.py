@@ -160,8 +160,8 @@ def worn_out(gitlab: GitLab, releases: list[Release]) -> Release:
         ("import json\nimport time\n", "import json\nimport os\nimport time\n"),
         ("        self.log = log\n", "        self.log = log\n        self.asked = 0\n"),
         (
-            "        handler = self.server.routes.get(path)\n",
-            "        handler = self.server.routes.get(path)\n"
+            "        handler = self.server.routes.get((self.command, path))\n",
+            "        handler = self.server.routes.get((self.command, path))\n"
             '        if path == "/health" and os.environ.get("SERVICE_ENVIRONMENT") == "production":\n'
             "            self.server.asked += 1\n"
             "            if self.server.asked > 3:\n"
