@@ -345,6 +345,8 @@ def test_a_service_goes_and_what_it_made_stays(place: Stack, gitlab: GitLab) -> 
     assert gitlab.api.projects.get(service.project).shared_with_groups == []
     assert project.repository_tree(get_all=True)
     assert nexus.download(repository, path)
+    nexus.close()
+    openbao.close()
     assert plan["stops"] == ["dev-pay-java", "test-pay-java"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{place.settings.service_port(service.port, 'dev')}/health")
