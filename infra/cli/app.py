@@ -21,6 +21,7 @@ from infra.core.error import ExitCode, ForgelineError
 from infra.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from infra.operations.work import Work
     from pipelines.catalogue import Catalogue
     from pipelines.template import Templates
 
@@ -57,6 +58,12 @@ class App:
     def display(self) -> Display:
         """Where progress goes; silent with `--json`."""
         return Display(self.err, quiet=self.as_json)
+
+    def work(self) -> Work:
+        """The work of a command that changes the stack."""
+        from infra.operations.work import Work
+
+        return Work(self.settings, self.catalogue, os.environ, self.display)
 
     @property
     def program(self) -> str:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.core.naming import SERVICES_GROUP, pipeline_place, team_group
+from infra.core.naming import MAIN, SERVICES_GROUP, pipeline_place, team_group
 from infra.provider.resource import gitlab
 
-BRANCH = "main"
 NIGHTLY = "Nightly audit"
 
 
@@ -50,9 +49,9 @@ class ServiceProject(pulumi.ComponentResource):
         )
         protected: list[pulumi.Resource] = [
             gitlab.ProtectedBranch(
-                f"{path}-{BRANCH}",
+                f"{path}-{MAIN}",
                 project=self.project.path,
-                branch=BRANCH,
+                branch=MAIN,
                 push_access_level="maintainer",
                 merge_access_level="developer",
                 opts=child,

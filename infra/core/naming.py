@@ -33,6 +33,10 @@ def service_project(name: str) -> str:
     return f"{SERVICES_GROUP}/{name}"
 
 
+MAIN = "main"
+"""The branch of a service's repository that its pipeline brings to test."""
+
+
 def team_group(name: str) -> str:
     """The full path of a team's GitLab group."""
     return f"{TEAMS_GROUP}/{name}"

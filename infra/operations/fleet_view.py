@@ -31,9 +31,6 @@ from pipelines.source import Source
 READERS = 16
 """Services, and as many environments, asked side by side."""
 
-PATIENCE = 10.0
-"""Seconds that GitLab may take for an answer: a table is not worth a minute's wait."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:

@@ -13,7 +13,7 @@ from infra.clients.gitlab import GitLab, absent, explain
 from infra.clients.openbao import OpenBao
 from infra.clients.repository import Repository
 from infra.core.finding import Finding
-from infra.core.naming import GITLAB_ROOT
+from infra.core.naming import GITLAB_ROOT, MAIN
 from infra.core.progress import Progress
 from infra.core.secret import SecretRef
 from infra.core.settings import Settings
@@ -23,8 +23,6 @@ from pipelines.catalogue import Service
 
 BRANCH = "forgeline/onboard"
 """The branch of the merge request."""
-
-MAIN = "main"
 
 
 @dataclass(frozen=True, kw_only=True)

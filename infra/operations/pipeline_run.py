@@ -12,6 +12,7 @@ from gitlab.exceptions import GitlabError
 
 from infra.clients.gitlab import GitLab, NoAnswerError, absent, explain
 from infra.core.error import ServerError
+from infra.core.naming import MAIN
 from infra.core.progress import Progress
 from pipelines.catalogue import Service
 
@@ -85,7 +86,7 @@ class PipelineRun:
         return {**own, "jobs": [vars(job) for job in self.jobs]}
 
 
-def start(gitlab: GitLab, service: Service, ref: str = "main") -> PipelineRun:
+def start(gitlab: GitLab, service: Service, ref: str = MAIN) -> PipelineRun:
     """Start a pipeline of `service` on `ref`. Raises ServerError with what GitLab says against it."""
     project = gitlab.project(service.project)
     try:

@@ -20,7 +20,7 @@ from infra.operations.pipeline_run import Job, PipelineRun, last_lines, last_run
 from infra.operations.published import GitLabReleases
 from infra.operations.service_deployment import Running, last_deployment
 from infra.operations.service_probe import ServiceProbe
-from infra.operations.status import gitlab_client
+from infra.operations.status import GLANCE_SECONDS, gitlab_client
 from infra.programs.checkpoint import Checkpoints, Recorded
 from infra.programs.drift import drift
 from infra.programs.plan import Drift
@@ -34,9 +34,6 @@ from pipelines.source import Source
 
 RUNS = 5
 """Pipelines that are shown."""
-
-PATIENCE = 10.0
-"""Seconds that GitLab may take for an answer."""
 
 ACCESS = frozenset(
     f"forgeline:{name}"
@@ -179,7 +176,7 @@ def service_view(settings: Settings, catalogue: Catalogue, name: str) -> Service
     openbao = OpenBao.of(settings)
 
     def connect() -> GitLab:
-        return gitlab_client(settings, openbao, timeout=PATIENCE)
+        return gitlab_client(settings, openbao, timeout=GLANCE_SECONDS)
 
     gitlab = reading.of("GitLab", connect, None)
     runs: list[PipelineRun] = []

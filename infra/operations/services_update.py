@@ -17,6 +17,7 @@ from infra.clients.gitlab import GitLab, absent, explain
 from infra.core.blob import blob_id
 from infra.core.document import InvalidDocumentError
 from infra.core.error import ForgelineError
+from infra.core.naming import MAIN
 from infra.core.progress import Progress
 from infra.programs.service import SEED_MESSAGE
 from infra.provider.gitlab.tree import listed
@@ -24,7 +25,6 @@ from pipelines.boilerplate import LOCK, BoilerplateUpdate, Fate, FileUpdate, com
 from pipelines.catalogue import Service
 from pipelines.line_merge import merge_lines
 
-MAIN: Final = "main"
 BRANCH: Final = "forgeline/skeleton"
 """The branch of the merge request; nobody else's."""
 

@@ -22,6 +22,9 @@ from infra.operations.pipeline_run import PipelineRun, latest
 from infra.operations.service_probe import PROBE_SECONDS, ServiceProbe
 from pipelines.catalogue import Catalogue, Service
 
+GLANCE_SECONDS = 10.0
+"""How long GitLab may take for an answer that is only looked at: a table is not worth a minute's wait."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatus:

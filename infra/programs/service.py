@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.core.naming import publish_role, service_stack
+from infra.core.naming import MAIN, publish_role, service_stack
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
 
@@ -63,7 +63,7 @@ def build(inputs: Service, gates: Gates) -> None:
     """
     import pulumi
 
-    from infra.components.project import BRANCH, NIGHTLY, ServiceProject, ServiceProjectConfig
+    from infra.components.project import NIGHTLY, ServiceProject, ServiceProjectConfig
     from infra.provider.resource import gitlab
 
     top = pulumi.ResourceOptions()
@@ -85,7 +85,7 @@ def build(inputs: Service, gates: Gates) -> None:
         seed = gitlab.RepositoryFiles(
             f"{inputs.name}-seed",
             project=service.project.path,
-            branch=BRANCH,
+            branch=MAIN,
             files=dict(inputs.seed),
             executable=list(inputs.executable),
             message=SEED_MESSAGE,
@@ -99,7 +99,7 @@ def build(inputs: Service, gates: Gates) -> None:
             f"{inputs.name}-nightly",
             project=service.project.path,
             description=NIGHTLY,
-            branch=BRANCH,
+            branch=MAIN,
             cron=inputs.nightly,
             # A schedule is of a branch that is there.
             opts=pulumi.ResourceOptions(depends_on=ready),

@@ -6,13 +6,10 @@ Prints and keeps one JSON document. With `--cold` it starts from an empty home a
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +20,10 @@ from infra.core.settings import Settings
 from infra.operations.pipeline_run import ENDED
 from infra.programs.lab import lab_servers
 from infra.toolchain.toolchain import LAB_TOOLS, Toolchain
+from tests.benchmarks.figure import conditions, tell
 from tests.trial import Stack, free_ports, stack
 
-KEPT = Path(__file__).parent / "bring_up.json"
+KEPT = "bring_up.json"
 
 
 def main() -> None:
@@ -33,8 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cold", action="store_true", help="also measure from an empty home and cache (minutes)")
     figures: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.machine()}",
+        **conditions(),
     }
     if parser.parse_args().cold:
         figures["cold_up_seconds"] = cold()
@@ -52,9 +49,7 @@ def main() -> None:
         figures["at_rest_mib"] = at_rest(made.settings)
         made.run("down")
         figures["up_after_down"] = timed_up(made)
-    text = json.dumps(figures, indent=2)
-    KEPT.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201 - this is the command's result
+    tell(figures, kept=KEPT)
 
 
 def first_pipelines(made: Stack) -> dict[str, Any]:

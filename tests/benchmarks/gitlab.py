@@ -6,23 +6,20 @@ Prints and keeps one JSON document, with the machine's own load beside it: the c
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.benchmarks.figure import conditions, tell
 from tests.embedded import ROOT_TOKEN, bootstrap, serving
 from tests.likeness.audit import losses
 from tests.likeness.traffic import PUSHERS, READERS, RUNNERS, WRITERS, Traffic
 
-KEPT = Path(__file__).parent / "gitlab.json"
+KEPT = "gitlab.json"
 
 
 def main() -> None:
@@ -32,17 +29,12 @@ def main() -> None:
     parser.add_argument("--print-only", action="store_true", help="leave the kept figures as they are")
     given = parser.parse_args()
     figures = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.machine()}",
-        "load_before": [round(each, 2) for each in os.getloadavg()],
+        **conditions(),
         "clients": {"read": READERS, "write": WRITERS, "push": PUSHERS, "run": RUNNERS},
         "seconds": given.seconds,
         **measured(given.seconds),
     }
-    text = json.dumps(figures, indent=2)
-    if not given.print_only:
-        KEPT.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201 - this is the command's result
+    tell(figures, kept="" if given.print_only else KEPT)
 
 
 def measured(seconds: float) -> dict[str, Any]:

@@ -8,25 +8,20 @@ measured instead. Where gitlabform can't be installed, its figures are missing a
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 from ruamel.yaml import YAML
 
 from infra.clients.openbao import OpenBao
@@ -39,10 +34,11 @@ from infra.operations.status import gitlab_client
 from infra.operations.work import Work
 from pipelines.catalogue import Catalogue
 from pipelines.onboarding import load_wishes
+from tests.benchmarks.figure import conditions, install, letters, tell
 from tests.loopback import serving
 from tests.trial import Stack, stack
 
-KEPT = Path(__file__).parent / "onboarding.json"
+KEPT = "onboarding.json"
 NUMBER = 200
 GITLABFORM = "gitlabform==3.16.5"
 LANGUAGES = ("go", "java", "python", "node")
@@ -72,9 +68,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=NUMBER, help="services to onboard")
     number = parser.parse_args().number
     figures: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.machine()}",
-        "load_before": round(os.getloadavg()[0], 2),
+        **conditions(),
         "services": number,
     }
     with tempfile.TemporaryDirectory(prefix="forgeline-bench-") as folder:
@@ -92,9 +86,7 @@ def main() -> None:
             except (OSError, subprocess.SubprocessError) as error:
                 said = getattr(error, "stderr", "") or ""
                 figures["gitlabform_missing"] = f"{type(error).__name__}: {error} {said}"[-600:]
-    text = json.dumps(figures, indent=2)
-    KEPT.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201 - this is the command's result
+    tell(figures, kept=KEPT)
 
 
 def pause(settings: Settings) -> None:
@@ -133,18 +125,10 @@ def measured(settings: Settings, act: Callable[[Work], object]) -> tuple[float, 
     return round(time.monotonic() - began, 1), dict(sorted(work.verbs.items()))
 
 
-def letters(index: int) -> str:
-    """A word for a number: 0 is `aaa`."""
-    return "".join("abcdefghij"[int(digit)] for digit in f"{index:03}")
-
-
 def gitlabform(settings: Settings, folder: Path) -> dict[str, Any]:
     """Seconds and requests of gitlabform that holds all services' projects to what Forgeline made them."""
     catalogue = Catalogue.of(settings)
-    venv = folder / "gitlabform"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True, capture_output=True, timeout=120)
-    install = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", GITLABFORM]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    program = install(GITLABFORM, folder / "gitlabform") / "gitlabform"
     gitlab = gitlab_client(settings)
     configured: dict[str, Any] = {}
     for service in catalogue:
@@ -170,7 +154,7 @@ def gitlabform(settings: Settings, folder: Path) -> dict[str, Any]:
         file = folder / "gitlabform.yml"
         with file.open("w", encoding="utf-8") as out:
             YAML(typ="safe").dump({"config_version": 3, "gitlab": {"url": url}, "projects_and_groups": configured}, out)
-        command = [str(venv / "bin" / "gitlabform"), "--config", str(file), "ALL_DEFINED"]
+        command = [str(program), "--config", str(file), "ALL_DEFINED"]
         environment = {**os.environ, "GITLAB_TOKEN": token, "NO_PROXY": "127.0.0.1"}
         figures: dict[str, Any] = {"projects": len(configured)}
         for name in ("first", "again"):

@@ -6,29 +6,24 @@ each on ten files or repositories; where one can't be installed, its figure is m
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from infra.core.settings import ROOT, load_settings
 from pipelines.catalogue import Service, load_catalogue
 from pipelines.check import Manner, catalogue_tasks, prove, prove_services
 from pipelines.ledger import Ledger
 from pipelines.render import Context
+from tests.benchmarks.figure import conditions, install, letters, tell
 
-KEPT = Path(__file__).parent / "proofs.json"
+KEPT = "proofs.json"
 NUMBER = 1000
 COPIER = "copier==9.19.1"
 
@@ -39,9 +34,7 @@ def main() -> None:
     context = Context.of(catalogue, load_settings({}))
     services = synthetic(list(catalogue), NUMBER)
     figures: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.machine()}",
-        "load_before": round(os.getloadavg()[0], 2),
+        **conditions(),
         "services": NUMBER,
     }
     with tempfile.TemporaryDirectory(prefix="forgeline-bench-") as folder:
@@ -63,9 +56,7 @@ def main() -> None:
     compare(figures["ten_files"], "gitlab_ci_local", lambda: gitlab_ci_local([task.text for task in ten]))
     figures["ten_repositories"] = {"forgeline_seconds": timed(lambda: catalogue_tasks(catalogue, context))}
     compare(figures["ten_repositories"], "copier_update", copier_update)
-    text = json.dumps(figures, indent=2)
-    KEPT.write_text(text + "\n", encoding="utf-8")
-    print(text)  # noqa: T201 - this is the command's result
+    tell(figures, kept=KEPT)
 
 
 def synthetic(base: list[Service], number: int) -> list[Service]:
@@ -73,7 +64,7 @@ def synthetic(base: list[Service], number: int) -> list[Service]:
     made = []
     for index in range(number):
         service = base[index % len(base)]
-        suffix = "".join("abcdefghij"[int(digit)] for digit in f"{index:03}")
+        suffix = letters(index)
         update = {"name": f"{service.name}-{suffix}", "repository": None, "port": 1024 + index}
         made.append(service.model_copy(update=update))
     return made
@@ -124,10 +115,7 @@ def copier_update() -> float:
     """Seconds in which copier brings ten repositories from one version of our templates to the next."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True, capture_output=True, timeout=120)
-        pip = [root / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", COPIER]
-        subprocess.run(pip, check=True, capture_output=True, timeout=300)
-        copier = root / "venv" / "bin" / "copier"
+        copier = install(COPIER, root / "venv") / "copier"
         template = root / "template"
         shutil.copytree(ROOT / "tests" / "golden" / "pipelines", template / "template")
         (template / "template" / "{{ _copier_conf.answers_file }}.jinja").write_text(

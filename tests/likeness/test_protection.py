@@ -6,7 +6,6 @@ What is allowed is GitLab's documentation, "Protected branches" and "Protected t
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.git import environment
 from tests.likeness.conftest import TOKEN, served
 
 NO_ONE, DEVELOPERS, MAINTAINERS = 0, 30, 40
@@ -62,14 +62,8 @@ class Stage:
         return self._git(work, "push", "-q", *(["--force"] if force else []), "origin", branch, check=False)
 
     def _git(self, folder: Path | None, *words: str, check: bool = True) -> bool:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            **{f"GIT_{role}_{part}": "a@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")},
-        }
         return not subprocess.run(
-            ["git", *words], cwd=folder or self.folder, env=environment, capture_output=True, check=check
+            ["git", *words], cwd=folder or self.folder, env=environment(self.folder), capture_output=True, check=check
         ).returncode
 
     def may(self, act: str, who: str, branch: str) -> bool:

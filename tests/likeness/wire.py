@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import subprocess
 import threading
 import time
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.git import environment
 
 PATIENCE = 300.0
 """Seconds for which a server that does not answer is asked again."""
@@ -99,18 +100,8 @@ class Wire:
 
 def git(*arguments: str, cwd: Path, stdin: str = "") -> str:
     """What the real git prints, without this machine's configuration. Fails as an assertion does."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(cwd),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_AUTHOR_NAME": "Ada",
-        "GIT_AUTHOR_EMAIL": "ada@example.org",
-        "GIT_COMMITTER_NAME": "Ada",
-        "GIT_COMMITTER_EMAIL": "ada@example.org",
-    }
     done = subprocess.run(
-        ["git", *arguments], cwd=cwd, env=environment, input=stdin, capture_output=True, text=True, check=False
+        ["git", *arguments], cwd=cwd, env=environment(cwd), input=stdin, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"git {arguments[0]}: {done.stderr}"
     return done.stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 from rich.text import Text
 
@@ -12,7 +10,6 @@ from infra.cli.service_name import SERVICE
 from infra.core.candidate import Verdict
 from infra.core.error import ExitCode
 from infra.operations.adopt import Adopting, AdoptionResult
-from infra.operations.work import Work
 from infra.programs.plan import urn_name, urn_type
 
 STYLES = {Verdict.EQUAL: "green", Verdict.DIFFERENT: "yellow", Verdict.MISSING: "dim"}
@@ -31,7 +28,7 @@ def adopt(app: App, services: tuple[str, ...], take: bool, dry_run: bool) -> int
     differs is listed with its fields, and adopted only with --take; what is missing is left for `up`. Without names,
     everything is looked at. Exit code 1 when something that differs is left.
     """
-    work = Work(app.settings, app.catalogue, os.environ, app.display)
+    work = app.work()
     result = Adopting(work=work).run(services, take=take, dry_run=dry_run)
     if app.as_json:
         app.print_json(result.as_json())

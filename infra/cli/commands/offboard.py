@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +11,6 @@ from infra.cli.onboard_view import near, show_changes_by_system
 from infra.cli.service_name import SERVICE
 from infra.core.error import BadInputError
 from infra.operations.offboard import Offboarding, OffboardPlan
-from infra.operations.work import Work
 
 
 @click.command()
@@ -35,7 +32,7 @@ def offboard(app: App, name: str, dry_run: bool, yes: bool) -> None:
         show_offboard_plan(plan, app.err)
         click.confirm("Do this?", abort=True, err=True)
 
-    work = Work(app.settings, app.catalogue, os.environ, app.display)
+    work = app.work()
     plan = Offboarding(work=work, confirm=None if yes else confirm).run(name, dry_run=dry_run)
     if app.as_json:
         app.print_json({**plan.as_json(), "dry_run": dry_run})

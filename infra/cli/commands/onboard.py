@@ -15,7 +15,6 @@ from infra.cli.service_name import SERVICE
 from infra.clients.repository import Repository, cloned
 from infra.core.error import BadInputError, ExitCode
 from infra.operations.onboard import Onboarding, OnboardPlan
-from infra.operations.work import Work
 from pipelines.adoption import detect
 from pipelines.catalogue import Language, Tier
 from pipelines.onboarding import OPTIONS, Placed, Wish, load_wishes
@@ -100,7 +99,7 @@ def onboard(
         show_onboard_plan(plan, app.err, whole=show_files)
         click.confirm("Do this?", abort=True, err=True)
 
-    work = Work(app.settings, app.catalogue, os.environ, app.display)
+    work = app.work()
     with ExitStack() as held:
         wishes, origins = _wishes(app, file, said, held)
         onboarding = Onboarding(

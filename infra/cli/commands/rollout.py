@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +12,6 @@ from infra.core.error import ExitCode
 from infra.operations.pipeline_drift import pipeline_drift
 from infra.operations.release import ReleasePlan, Releasing
 from infra.operations.rollout import Halt, RollingOut, RolloutResult
-from infra.operations.work import Work
 from infra.programs.plan import Change
 from pipelines.drift import ServiceDrift
 from pipelines.wave import RolloutPlan
@@ -48,7 +45,7 @@ def release(app: App, version: str | None, dry_run: bool) -> None:
     The version is the one in release.yaml; named here, it must be the same. A release never changes: other content
     needs another version. Run again, it completes what was interrupted, or changes nothing.
     """
-    work = _work(app)
+    work = app.work()
     plan = Releasing(work).run(version, dry_run=dry_run)
     if app.as_json:
         app.print_json({**plan.as_json(), "dry_run": dry_run, "writes": work.writes})
@@ -81,7 +78,7 @@ def rollout(
     """
     if rollback and (waves or services):
         raise click.UsageError("--rollback returns everything that was moved: leave --wave and --services out")
-    work = RollingOut(work=_work(app), version=version, timeout=timeout)
+    work = RollingOut(work=app.work(), version=version, timeout=timeout)
     result = work.run(waves=waves, services=services, back=rollback, dry_run=dry_run)
     if app.as_json:
         app.print_json(result.as_json())
@@ -108,10 +105,6 @@ def drift(app: App) -> int:
         app.out.print(_drift_table(found))
         app.out.print(f"{len(drifted)} of {len(found)} pipelines drifted." if drifted else "All as declared.")
     return ExitCode.FINDINGS if drifted else ExitCode.FINE
-
-
-def _work(app: App) -> Work:
-    return Work(app.settings, app.catalogue, os.environ, app.display)
 
 
 def _show_release(app: App, plan: ReleasePlan, *, dry_run: bool) -> None:

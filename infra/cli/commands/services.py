@@ -8,8 +8,8 @@ from infra.cli.app import App, json_option
 from infra.cli.commands.services_update import update
 from infra.cli.fleet_table import fleet_table
 from infra.core.error import ExitCode
-from infra.operations.fleet_view import PATIENCE, Selection, fleet_view
-from infra.operations.status import gitlab_client
+from infra.operations.fleet_view import Selection, fleet_view
+from infra.operations.status import GLANCE_SECONDS, gitlab_client
 from pipelines.catalogue import Language, Tier
 
 
@@ -34,7 +34,9 @@ def services(
     owner = owner.removeprefix("@") if owner is not None else None
     selection = Selection(tier=tier, language=language, owner=owner, red=red, drifted=drifted)
     settings = app.settings
-    view = fleet_view(settings, app.catalogue, selection, connect=lambda: gitlab_client(settings, timeout=PATIENCE))
+    view = fleet_view(
+        settings, app.catalogue, selection, connect=lambda: gitlab_client(settings, timeout=GLANCE_SECONDS)
+    )
     if app.as_json:
         app.print_json(view.as_json())
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ from infra.lab.gitlab.app import build
 from infra.lab.gitlab.bootstrap import Administrator, bootstrap
 from infra.lab.gitlab.instance import Instance, Settings
 from tests.embedded import ROOT_PASSWORD, ROOT_TOKEN
+from tests.git import environment
 from tests.likeness.answer import answer_problems
 from tests.likeness.openapi import key_of
 from tests.trial import free_ports
@@ -93,18 +93,13 @@ def git(tmp_path: Path) -> Git:
     """Calls the real git in the test's folder, without this machine's configuration."""
 
     def run(*arguments: str, cwd: Path | None = None, check: bool = True) -> Any:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_AUTHOR_NAME": "Ada",
-            "GIT_AUTHOR_EMAIL": "ada@example.org",
-            "GIT_COMMITTER_NAME": "Ada",
-            "GIT_COMMITTER_EMAIL": "ada@example.org",
-        }
         done = subprocess.run(
-            ["git", *arguments], cwd=cwd or tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["git", *arguments],
+            cwd=cwd or tmp_path,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode != 0:
             raise AssertionError(f"git {arguments} ended with {done.returncode}: {done.stderr}")
