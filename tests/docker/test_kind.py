@@ -204,6 +204,17 @@ def test_what_is_changed_by_hand_is_seen_and_mended(
     CONTAINER.delete(ground, described)
 
 
+def test_an_adopted_container_becomes_as_it_is_wanted(ground: Connections) -> None:
+    inputs = {"name": "found", "image": REFERENCE, "environment": {"MODE": "old"}, "memory_mib": 64}
+    there = bring_about(CONTAINER, ground, wanted(CONTAINER, inputs))
+    in_place = wanted(CONTAINER, {**inputs, "memory_mib": 96})
+    assert bring_about(CONTAINER, ground, in_place) == there
+    another = wanted(CONTAINER, {**inputs, "environment": {"MODE": "new"}})
+    assert bring_about(CONTAINER, ground, another) != there
+    assert changes(CONTAINER, ground, another) == {}
+    CONTAINER.delete(ground, another)
+
+
 def test_no_secret_is_where_anybody_may_look(ground: Connections, engine: ContainerEngine) -> None:
     described = wanted(CONTAINER, {**CASES[-1].inputs, "name": "holder"})
     bring_about(CONTAINER, ground, described)

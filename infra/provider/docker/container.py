@@ -24,7 +24,13 @@ from infra.provider.kind import Fields, Found, Inputs, Kind, Names
 
 MIB = 2**20
 NANO = 1_000_000_000
+START_SECONDS = 1.0
+"""How long a container without a health check must live to count as started."""
+
 LAST_LINES = 20
+NO_NETWORK = "none"
+"""The engine's word for what a container without any network is on."""
+
 WAIT_SECONDS = 600.0
 _NO_GAIN = "no-new-privileges"
 
@@ -144,12 +150,16 @@ def _networks(container: Running) -> dict[str, list[str]]:
     """The networks, with the names that somebody gave: the engine adds the beginning of the id."""
     attached = container.attrs["NetworkSettings"]["Networks"] or {}
     own = {str(container.id)[:12], container.name}
-    return {name: sorted(set(network.get("Aliases") or []) - own) for name, network in sorted(attached.items())}
+    return {
+        name: sorted(set(network.get("Aliases") or []) - own)
+        for name, network in sorted(attached.items())
+        if name != NO_NETWORK
+    }
 
 
 def _create(connections: Connections, wanted: Container) -> Fields:
     engine = connections.engine().client
-    networks: dict[str, list[str]] = wanted.networks or {"none": []}
+    networks: dict[str, list[str]] = wanted.networks or {NO_NETWORK: []}
     first, *others = networks
     endpoint = engine.api.create_endpoint_config(aliases=networks[first] or None)
     made = engine.containers.create(
@@ -195,7 +205,10 @@ def _outside(text: str) -> tuple[str, int]:
 
 def _update(connections: Connections, old: Fields, wanted: Container) -> Fields:
     container = _find(connections, wanted.name)
-    if container is None:
+    given = wanted.model_dump(mode="json", include=set(CONTAINER.replace), exclude_none=True)
+    if container is None or any(old.get(name) != value for name, value in given.items()):
+        # One that is adopted may differ in what no engine changes: its data is in volumes, and stays.
+        _delete(connections, wanted)
         return _create(connections, wanted)
     engine = connections.engine().client
     container.update(
@@ -228,7 +241,7 @@ def _settle(connections: Connections, wanted: Container) -> None:
         container.start()
     except APIError as error:
         raise _failed(container, f"can't be started: {error.explanation}") from error
-    deadline = time.monotonic() + WAIT_SECONDS
+    alive, deadline = time.monotonic() + START_SECONDS, time.monotonic() + WAIT_SECONDS
     while wanted.wait:
         container.reload()
         state = container.attrs["State"]
@@ -237,7 +250,7 @@ def _settle(connections: Connections, wanted: Container) -> None:
             raise _failed(container, f"ended by itself with exit code {state['ExitCode']}")
         if health == "unhealthy":
             raise _failed(container, "runs, and does not get healthy", state["Health"]["Log"][-1]["Output"])
-        if health in {None, "healthy"}:
+        if health == "healthy" or (health is None and time.monotonic() > alive):
             return
         if time.monotonic() > deadline:
             raise _failed(container, f"is not healthy after {WAIT_SECONDS:.0f} s")
