@@ -58,7 +58,7 @@ def absent(get: Callable[[], Result]) -> Result | None:
         return None
 
 
-def explain(error: DockerException, where: str = "") -> ServerError:
+def explain(error: DockerException | requests.RequestException, where: str = "") -> ServerError:
     """The error a person can act on."""
     if isinstance(error, APIError):
         said = str(error.explanation or error)
