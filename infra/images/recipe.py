@@ -18,10 +18,10 @@ from infra.toolchain.pin import load_pins
 
 NAMESPACE = "forgeline"
 
-BASE = DebianPart(name="base", base=True, packages=("ca-certificates",))
+BASE = DebianPart(name="base", base=True, packages=("ca-certificates", "libstdc++6"))
 """What is below every image."""
 
-WORKBENCH = DebianPart(name="workbench", packages=("ca-certificates", "curl", "git", "python3"))
+WORKBENCH = DebianPart(name="workbench", packages=(*BASE.packages, "curl", "git", "python3"))
 """What Forgeline and jobs of every language call."""
 
 JOBS = "opt/jobs"
@@ -180,7 +180,7 @@ def recipes() -> tuple[Recipe, ...]:
             parts=(
                 DebianPart(
                     name="jdk",
-                    packages=("ca-certificates", "maven", "openjdk-17-jdk-headless"),
+                    packages=(*BASE.packages, "maven", "openjdk-17-jdk-headless"),
                     commands=_JLINK,
                     only=f"{JOBS}/java",
                 ),
