@@ -7,9 +7,11 @@ namespaces may be used, and the same system from the same mirror (ADR 0012).
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +29,14 @@ PROGRAM = "mmdebstrap"
 MERGED = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 """Its own way to a merged /usr: the package that merges one afterwards brings all of Perl, 50 MB."""
 KEYRINGS = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), Path("/etc/apt/trusted.gpg.d"))
+LOGINS = (Path("/etc/apt/auth.conf"), Path("/etc/apt/auth.conf.d"))
+"""How mirrors are logged in to. Nothing of /etc/apt gets into a layer."""
 LIMIT = 1800.0
 """Seconds that a system may take."""
 
 SYSTEM = "system.tar"
 STATUS = "var/lib/dpkg/status"
-_FORM = "2"
+_FORM = "3"
 """Of what this module makes of the packages: another form, another layer."""
 
 _LEFT_OUT = re.compile(
@@ -41,6 +45,7 @@ _LEFT_OUT = re.compile(
     | usr/share/(?:man|info|locale|lintian|linda|bash-completion|doc-base|pixmaps|menu|bug)/.+
     | usr/share/doc/(?!.*/copyright$)[^/]+/.+
     | etc/(?:hostname|resolv\.conf|machine-id|\.pwd\.lock|(?:passwd|group|shadow|gshadow|subuid|subgid)-)
+    | etc/dpkg/dpkg\.cfg\.d/99mmdebstrap
     | var/lib/dpkg/(?:[^/]+-old|lock|lock-frontend|triggers/Lock)
     | var/lib/(?:dbus|systemd)/.+
     | (?:.*/)?__pycache__(?:/.*)?
@@ -49,6 +54,11 @@ _LEFT_OUT = re.compile(
     re.VERBOSE,
 )
 """Manuals, translations, what apt leaves, logs, what the container engine mounts, and byte code, which holds times."""
+
+_REMEDY = (
+    "see that `apt-get update` works here and that the disk isn't full; who isn't root needs user namespaces (uidmap, "
+    "entries in /etc/subuid and /etc/subgid)"
+)
 
 _USER = f"forgeline:x:{FORGELINE}:{FORGELINE}:Forgeline:/srv:/usr/sbin/nologin\n"
 _GROUP = f"forgeline:x:{FORGELINE}:\n"
@@ -104,37 +114,52 @@ class DebianPart:
         program = shutil.which(PROGRAM, path=bench.environ.get("PATH", ""))
         if program is None:
             raise ToolError(f"{PROGRAM} is missing; it makes Debian systems", fix=f"sudo apt-get install -y {PROGRAM}")
-        environ = {**bench.environ, "LC_ALL": "C.UTF-8", "TMPDIR": str(work)}
+        environ = {**bench.environ, "LC_ALL": "C.UTF-8"}
+        if os.geteuid() == 0:
+            # What a killed run leaves is found there. Another user's system is made in a user namespace, to which a
+            # home folder may be closed.
+            environ["TMPDIR"] = str(work)
         bench.say("asking the Debian mirror when it was last written")
         found = mirrors(environ)
         time = written(found, environ, bench.commands, work)
-        (work / "sources.list").write_text("".join(f"{mirror.line}\n" for mirror in found))
-        (work / "apt.conf").write_text(apt_options(environ))
         bench.say(f"installing Debian packages: {' '.join(self.packages)}")
-        bench.commands.run(
-            [program, *self._arguments(work), SUITE, str(work / SYSTEM), str(work / "sources.list")],
-            environ={**environ, "SOURCE_DATE_EPOCH": str(time)},
-            log=work / "log",
-            timeout=LIMIT,
-        )
+        with tempfile.TemporaryDirectory(prefix="forgeline-") as given:
+            sources, options = Path(given) / "sources.list", Path(given) / "apt.conf"
+            sources.write_text("".join(f"{mirror.line}\n" for mirror in found))
+            options.write_text(apt_options(environ))
+            Path(given).chmod(0o711)
+            try:
+                bench.commands.run(
+                    [program, *self._arguments(options), SUITE, str(work / SYSTEM), str(sources)],
+                    environ={**environ, "SOURCE_DATE_EPOCH": str(time)},
+                    log=work / "log",
+                    timeout=LIMIT,
+                )
+            except ToolError as error:
+                raise ToolError(error.what, where=self.name, detail=error.detail, fix=_REMEDY) from error
         return time
 
-    def _arguments(self, work: Path) -> list[str]:
-        hooks = [f"--essential-hook={_give(path)}" for path in own_authorities()]
+    def _arguments(self, options: Path) -> list[str]:
+        # Before ca-certificates is installed, which then finds them.
+        hooks = [f"--essential-hook={_copy(path, 'usr/local/share/ca-certificates')}" for path in own_authorities()]
+        hooks += [
+            f'--setup-hook=mkdir -p "$1/etc/apt" && cp -r {path} "$1/etc/apt/"' for path in LOGINS if path.exists()
+        ]
         hooks += [f'--customize-hook=chroot "$1" sh -euc {shlex.quote(command)}' for command in self.commands]
         return [
             *("--variant=essential", "--format=tar", f"--include={','.join(self.packages)}"),
             *(f"--hook-dir={MERGED}", *hooks),
             *(f"--keyring={path}" for path in KEYRINGS if path.exists()),
             # A file, for what it says of proxies is nobody's business.
-            f"--aptopt={work / 'apt.conf'}",
+            f"--aptopt={options}",
+            # What a power failure would leave is thrown away in any case.
+            "--dpkgopt=force-unsafe-io",
         ]
 
 
-def _give(authority: Path) -> str:
-    """The shell command that gives a system one of this machine's authorities before ca-certificates is installed."""
-    folder = "usr/local/share/ca-certificates"
-    return f'mkdir -p "$1/{folder}" && cp {shlex.quote(str(authority))} "$1/{folder}/"'
+def _copy(path: Path, folder: str) -> str:
+    """The shell command that copies something of this machine into a folder of the system."""
+    return f'mkdir -p "$1/{folder}" && cp -r {shlex.quote(str(path))} "$1/{folder}/"'
 
 
 def tidy(system: Mapping[str, Entry], time: int) -> dict[str, Entry]:

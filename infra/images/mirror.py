@@ -59,12 +59,16 @@ def written(found: list[Mirror], environ: Mapping[str, str], commands: Commands,
     for mirror in found:
         release = work / f"{mirror.suite}.release"
         address = f"{mirror.address.rstrip('/')}/dists/{mirror.suite}/InRelease"
-        commands.run(
-            [str(_HELPER), "download-file", address, str(release)],
-            environ=environ,
-            log=work / "log",
-            timeout=_PATIENCE,
-        )
+        command = [str(_HELPER), "download-file", address, str(release)]
+        try:
+            commands.run(command, environ=environ, log=work / "log", timeout=_PATIENCE)
+        except ToolError as error:
+            raise ToolError(
+                f"the mirror of Debian {mirror.suite} gives nothing",
+                where="/etc/apt/sources.list.d",
+                detail=error.detail,
+                fix="see that `apt-get update` works here",
+            ) from error
         times.append(release_time(release.read_text(), where=mirror.suite))
     return max(times)
 

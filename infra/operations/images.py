@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from docker.errors import APIError, DockerException
+from docker.errors import DockerException
 
 from infra.clients.container_engine import ContainerEngine, absent, explain
 from infra.core.error import ForgelineError, ServerError, ToolError
@@ -177,29 +177,20 @@ def debian_maker(environ: Mapping[str, str]) -> Check:
 
 
 def load(engine: ContainerEngine, image: Image) -> None:
-    """Give an image to the engine; the one that had its name before goes, unless a container is made of it.
-
-    Raises ServerError.
-    """
-    before = absent(lambda: engine.client.images.get(image.reference))
+    """Give an image to the engine. Raises ServerError."""
     pieces: Any = image.archive()  # the SDK's types don't say that it takes pieces
     try:
         engine.client.images.load(pieces)
+        # What had the name before goes, unless a container is made of it; that goes with a later build.
+        engine.client.images.prune({"dangling": True, "label": [BILL_LABEL]})
     except (DockerException, requests.RequestException) as error:
         raise explain(error, image.reference) from error
-    loaded = absent(lambda: engine.client.images.get(image.reference))
-    if loaded is None or loaded.labels.get(CONTENT_LABEL) != image.content:
+    if _content(engine, image.reference) != image.content:
         raise ServerError(
             "the container engine took the image in and doesn't have it",
             where=image.reference,
             fix="see the engine's log, and run the command again",
         )
-    if before is not None and before.id != loaded.id and BILL_LABEL in before.labels:
-        try:
-            engine.client.images.remove(str(before.id))
-        except APIError as error:
-            if error.status_code != requests.codes.conflict:
-                raise explain(error, image.reference) from error
 
 
 def _content(engine: ContainerEngine, reference: str) -> str | None:
