@@ -173,7 +173,7 @@ class Onboarding:
                 if service.name in self.origins
             ),
             stacks=stacks,
-            environments={service.name: environments_of(service, settings.profile) for service in services},
+            environments={service.name: environments_of(service, settings) for service in services},
         )
 
     def _carry_out(
