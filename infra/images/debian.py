@@ -31,6 +31,10 @@ MERGED = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 KEYRINGS = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), Path("/etc/apt/trusted.gpg.d"))
 LOGINS = (Path("/etc/apt/auth.conf"), Path("/etc/apt/auth.conf.d"))
 """How mirrors are logged in to. Nothing of /etc/apt gets into a layer."""
+APART = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""How root runs it: what it mounts is nobody else's and goes with it, and it goes with the run that started it, even if
+that is killed. (Another user's runs in namespaces of its own.)
+"""
 LIMIT = 1800.0
 """Seconds that a system may take."""
 
@@ -115,7 +119,8 @@ class DebianPart:
         if program is None:
             raise ToolError(f"{PROGRAM} is missing; it makes Debian systems", fix=f"sudo apt-get install -y {PROGRAM}")
         environ = {**bench.environ, "LC_ALL": "C.UTF-8"}
-        if os.geteuid() == 0:
+        root = os.geteuid() == 0
+        if root:
             # What a killed run leaves is found there. Another user's system is made in a user namespace, to which a
             # home folder may be closed.
             environ["TMPDIR"] = str(work)
@@ -130,13 +135,21 @@ class DebianPart:
             Path(given).chmod(0o711)
             try:
                 bench.commands.run(
-                    [program, *self._arguments(options), SUITE, str(work / SYSTEM), str(sources)],
+                    [
+                        *(APART if root else ()),
+                        program,
+                        *self._arguments(options),
+                        SUITE,
+                        str(work / SYSTEM),
+                        str(sources),
+                    ],
                     environ={**environ, "SOURCE_DATE_EPOCH": str(time)},
                     log=work / "log",
                     timeout=LIMIT,
                 )
             except ToolError as error:
-                raise ToolError(error.what, where=self.name, detail=error.detail, fix=_REMEDY) from error
+                detail = f"{error.what}\n{error.detail}"
+                raise ToolError(f"{PROGRAM} made no system", where=self.name, detail=detail, fix=_REMEDY) from error
         return time
 
     def _arguments(self, options: Path) -> list[str]:

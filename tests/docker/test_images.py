@@ -9,11 +9,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.clients.container_engine import ContainerEngine
@@ -203,23 +207,54 @@ def test_another_image_of_the_same_name_takes_its_place(
     assert before not in [one.id for one in engine.client.images.list()]
 
 
-def test_base_and_openbao_come_out_the_same_twice(tmp_path: Path, host: str) -> None:
-    environ = {**os.environ, "DOCKER_HOST": host}
-    usual = Builder.of(load_settings(environ), environ)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, host: str) -> Path:
+    """A cache in which a build was killed while Debian's packages were being installed."""
+    cache = tmp_path_factory.mktemp("killed")
+    build = subprocess.Popen(
+        [str(Path(sys.executable).with_name("forgeline")), "images", "build", "--only", "base"],
+        env={**os.environ, "DOCKER_HOST": host, "FORGELINE_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: any(cache.glob("images/layers/base/.new-*/mmdebstrap.*/usr/bin/dpkg")) or build.poll() is not None)
+    assert build.poll() is None, "it was over before it could be killed"
+    build.kill()
+    build.wait()
+    return cache
+
+
+def wait_for(met: Callable[[], bool], patience: float = 300) -> None:
+    deadline = time.monotonic() + patience
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_killed_build_leaves_no_process_and_nothing_mounted(killed: Path) -> None:
+    def ours() -> list[psutil.Process]:
+        found = psutil.process_iter(["cmdline"])
+        return [one for one in found if any(str(killed) in word for word in one.info["cmdline"] or [])]
+
+    wait_for(lambda: not ours(), 20)
+    assert str(killed) not in Path("/proc/self/mounts").read_text()
+    assert len(list(killed.glob("images/layers/base/.new-*"))) == 1
+
+
+def test_base_and_openbao_come_out_the_same_twice_even_after_a_kill(killed: Path, tmp_path: Path) -> None:
+    usual = Builder.of(load_settings(os.environ), os.environ)
     [openbao] = chosen(("openbao",))
     usual.fetch([openbao], Silent())
-    made = []
-    while len(made) < 2 or made[0].layers[0].made.time != made[1].layers[0].made.time:  # the mirror may be written
-        layers = Layers(tmp_path / str(len(made)))
-        made.insert(0, replace_layers(usual, layers).make(openbao, Silent()))
-    assert made[0].identifier == made[1].identifier
-    assert made[0].bill == made[1].bill
-    assert made[0].layers[0].archive != made[1].layers[0].archive
 
+    def made(root: Path) -> Image:
+        return Builder(layers=Layers(root), toolchain=usual.toolchain, environ=os.environ).make(openbao, Silent())
 
-def replace_layers(builder: Builder, layers: Layers) -> Builder:
-    """The same builder with another folder of layers."""
-    return Builder(layers=layers, toolchain=builder.toolchain, environ=builder.environ)
+    one, other = made(killed / "images" / "layers"), made(tmp_path / "1")
+    if one.layers[0].made.time != other.layers[0].made.time:  # the mirror was written in between
+        one = made(tmp_path / "2")
+    assert not list(killed.glob("images/layers/*/.new-*"))
+    assert one.layers[0].archive != other.layers[0].archive
+    assert (one.identifier, one.bill) == (other.identifier, other.bill)
 
 
 def test_job_tools_come_into_the_runner_by_volumes(views: Mapping[str, ImageView], engine: ContainerEngine) -> None:
