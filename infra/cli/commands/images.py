@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import click
+from click.shell_completion import CompletionItem
 from rich.table import Table
 from rich.text import Text
 
@@ -25,10 +26,10 @@ class Name(click.ParamType[str]):
         ctx: click.Context,  # noqa: ARG002 - click's signature
         param: click.Parameter,  # noqa: ARG002 - click's signature
         incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
+    ) -> list[CompletionItem]:
         """The names that begin so."""
         names = [recipe.name for recipe in recipes()]
-        return [click.shell_completion.CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 @click.group()
