@@ -57,7 +57,8 @@ class Company:
         """What a command of the page prints, to either stream; it must end with `expect`."""
         assert command in COMMANDS, f"the page does not have: {command}"
         self.done.append(command)
-        words = [word for word in shlex.split(command)[1:] if word not in {"--profile", "existing"}]
+        profile = self.forgeline.environment["FORGELINE_PROFILE"]
+        words = [profile if word == "existing" else word for word in shlex.split(command)[1:]]
         ended = self.forgeline.run(*words, expect=expect)
         return ended.stdout + ended.stderr
 
@@ -151,6 +152,12 @@ def by_hand(openbao: OpenBao, nexus: NexusClient, servers: Stack) -> None:
     nexus.upload("raw-releases", "/old/thing.txt", b"kept since years")
 
 
+def cancel(company: Company, project: str) -> None:
+    """Its pipelines run elsewhere; here they would only take time from what is looked at."""
+    for pipeline in company.gitlab.project(project).pipelines.list(get_all=True):
+        pipeline.cancel()
+
+
 def snapshot(company: Company) -> JSON:
     """What the servers have, as far as Forgeline might touch it."""
     groups = company.gitlab.api.groups.list(get_all=True)
@@ -225,6 +232,7 @@ def test_up_makes_the_rest_and_a_second_one_changes_nothing(company: Company) ->
     assert {"acme/delivery/platform", "acme/delivery/teams/risk"} <= groups
     assert not {"platform", "trading", "teams"} & groups
     project = company.gitlab.project("acme/delivery/trading/market-data")
+    cancel(company, "acme/delivery/trading/market-data")
     place = company.gitlab.api.projects.get("acme/delivery/trading/market-data").ci_config_path
     assert place.startswith("market-data.yml@acme/delivery/platform/pipelines:v")
     assert "@acme/delivery/teams/" in project.files.get("CODEOWNERS", ref="main").decode().decode()
@@ -260,7 +268,7 @@ def test_a_change_by_hand_is_drift_and_is_undone(company: Company) -> None:
 def test_a_service_is_onboarded(company: Company) -> None:
     command = next(line for line in COMMANDS if line.startswith("forgeline onboard"))
     company.run(command)
-    assert company.gitlab.find_project("acme/delivery/trading/payments") is not None
+    cancel(company, "acme/delivery/trading/payments")
     assert "publish-payments" in company.openbao.keys("sys/policies/acl")
 
 

@@ -47,6 +47,8 @@ def needs_of(services: tuple[str, ...]) -> tuple[Need, ...]:
         Need("sys/mounts", ("sys/mounts",), read),
         Need("sys/auth", ("sys/auth",), read),
         *(Need(f"sys/mounts/{name}", (f"sys/mounts/{name}",), ("create", "update", "delete")) for name in mounts),
+        *(Need(f"sys/mounts/{name}/tune", (f"sys/mounts/{name}/tune",), ("update",)) for name in mounts),
+        Need(f"sys/auth/{JWT_MOUNT}/tune", (f"sys/auth/{JWT_MOUNT}/tune",), ("update", "sudo")),
         Need(f"sys/auth/{JWT_MOUNT}", (f"sys/auth/{JWT_MOUNT}",), ("create", "update", "delete", "sudo")),
         Need(f"{auth}/config", (f"{auth}/config",), ("create", "read", "update")),
         Need(f"{auth}/role/*", tuple(f"{auth}/role/{role}" for role in roles), READ_WRITE),

@@ -66,9 +66,7 @@ def test_a_denial_on_one_service_s_path_is_named_with_the_rule_that_mends_it() -
     (missing,) = (one for one in vault({"sys/policies/acl/build-beta": ["delete"]}) if one.verdict is Verdict.MISSING)
     assert missing.name == "vault permission sys/policies/acl/*"
     assert missing.found == "delivery may not delete"
-    assert missing.fix.endswith(
-        'path "sys/policies/acl/*" { capabilities = ["create", "read", "update", "delete"] }'
-    )
+    assert missing.fix.endswith('path "sys/policies/acl/*" { capabilities = ["create", "read", "update", "delete"] }')
 
 
 def test_a_plugin_that_is_nowhere_is_missing() -> None:
