@@ -256,6 +256,7 @@ def test_it_is_shown_without_secrets(company: Company) -> None:
     for file in state.rglob("*"):
         assert not file.is_file() or not {SECRET, token} & set(re.findall(r"[\w-]+", file.read_text(errors="ignore")))
     assert SECRET not in credentials + shown
+    assert "forgeline doctor" in company.forgeline.run("verify", expect=2).stderr
 
 
 def test_a_change_by_hand_is_drift_and_is_undone(company: Company) -> None:
