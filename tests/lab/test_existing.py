@@ -222,7 +222,6 @@ def test_what_is_there_is_refused_by_name_until_it_is_adopted(company: Company) 
         assert "fix: `forgeline adopt" in said
     company.run("forgeline adopt --profile existing --dry-run", expect=1)
     company.run("forgeline adopt --profile existing", expect=1)
-    assert "Repository raw-releases" in company.forgeline.run("up", expect=2).stderr
     taken = company.run("forgeline adopt --profile existing --take")
     assert "0 changes on the servers" in taken
     assert snapshot(company) == before
