@@ -9,7 +9,10 @@ Observer = Callable[[str, str, int], None]
 
 _READING = {"GET", "HEAD", "OPTIONS", "LIST"}
 
-ASKING = ("/v1/auth/userpass/login/", "/v1/sys/capabilities-self", "/api/v4/runners/verify")
+ASKING = (
+    *("/v1/auth/userpass/login/", "/v1/sys/capabilities-self", "/api/v4/runners/verify"),
+    "/service/extdirect",  # of Nexus's screens only who we are and what we may do is asked for
+)
 """Paths whose POST only asks: for a token that lives in memory only, what it may do, and whether a runner's is good."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from infra.core.error import ServerError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations import desired
-from infra.operations.doctor import Verdict, examine, java, mended
+from infra.operations.check import Verdict
+from infra.operations.doctor import examine, java, mended
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
@@ -76,14 +77,19 @@ class Bringing(Work):
         """
         with only_run(self.settings):
             with self.phase("Checks") as progress:
-                check_machine(self.settings, self.environ, progress)
+                check_machine(self.settings, self.environ, progress, self.catalogue.services)
             self._check_pins()
             tools = self.tools()
             stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
             plans: list[Plan] = []
             with self.session(tools) as opened:
-                with self.phase("Servers") as opened.current.progress:
-                    plans += opened.session.apply([s for s in stacks if s.layer is Layer.FOUNDATION], refresh=refresh)
+                if self.settings.existing:
+                    with self.phase("What is there") as opened.current.progress:
+                        opened.session.check_theirs(stacks)
+                else:
+                    with self.phase("Servers") as opened.current.progress:
+                        foundation = [stack for stack in stacks if stack.layer is Layer.FOUNDATION]
+                        plans += opened.session.apply(foundation, refresh=refresh)
                 with self.phase("Platform and services") as opened.current.progress:
                     self._check_release(opened, stacks)
                     plans += opened.session.apply(
@@ -93,11 +99,16 @@ class Bringing(Work):
             return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
-        """What `up` would do, stack by stack. Changes nothing on any server."""
+        """What `up` would do, stack by stack. Changes nothing on any server.
+
+        Of servers that others run, what is there already is looked at: raises BadInputError as `up` would.
+        """
         self._check_pins()
         tools = self.tools()
         stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
         with self.session(tools) as opened, self.phase("Preview") as opened.current.progress:
+            if self.settings.existing:
+                opened.session.check_theirs(stacks)
             return opened.session.preview(stacks)
 
     def refresh(self) -> list[Plan]:
@@ -128,10 +139,15 @@ class Bringing(Work):
         """Stop everything and remove servers, repositories, artifacts and secrets. Tools stay cached.
 
         Only what Forgeline makes is removed from the state folder: it may have been set to a folder with more in it.
+        On servers that others run, what was made there is removed first; raises StackError where that is refused.
         """
         if not self.settings.state.is_dir():
             return
         with only_run(self.settings):
+            if self.settings.existing:
+                tools = self.tools()
+                with self.session(tools) as opened, self.phase("Servers") as opened.current.progress:
+                    opened.session.destroy()
             self.down()
             with self.phase("Removing") as progress:
                 for name in MADE:
@@ -175,9 +191,11 @@ class Bringing(Work):
         return [stack for stack in stacks if session.checkpoints.exists(stack.name)]
 
 
-def check_machine(settings: Settings, environ: Mapping[str, str], progress: Progress) -> None:
+def check_machine(
+    settings: Settings, environ: Mapping[str, str], progress: Progress, services: Iterable[str] = ()
+) -> None:
     """The doctor's checks; what can be installed without a question is. Raises ServerError for what stops the work."""
-    checks = [mended(check, lambda: java(environ), progress) for check in examine(settings, environ)]
+    checks = [mended(check, lambda: java(environ), progress) for check in examine(settings, environ, services)]
     for check in checks:
         if check.verdict is Verdict.WARNING:
             progress.done(check.name, f"warning: {check.found}; to mend it: {check.fix}")
@@ -190,4 +208,5 @@ def check_machine(settings: Settings, environ: Mapping[str, str], progress: Prog
             fix=first.fix,
             detail="\n".join(f"{check.name}: {check.found} (fix: {check.fix})" for check in others),
         )
-    progress.done("this machine", f"{sum(c.verdict is Verdict.FINE for c in checks)} of {len(checks)} checks are fine")
+    subject = "servers" if settings.existing else "this machine"
+    progress.done(subject, f"{sum(c.verdict is Verdict.FINE for c in checks)} of {len(checks)} checks are fine")

@@ -1,4 +1,4 @@
-"""What this machine lacks, and the exact remedy for each, before anything is started."""
+"""What this machine or the servers of others lack, and the exact remedy for each, before anything is started."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from infra.core.error import ToolError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
+from infra.operations.capability import capabilities
+from infra.operations.check import Check, Verdict
 from infra.toolchain.java import java_development
 
 GIB = 2**30
@@ -31,31 +30,13 @@ OPEN_FILES = 65_536
 GIT_OLDEST = (2, 34)
 
 
-class Verdict(StrEnum):
-    """What a check says: missing stops `up`, a warning does not."""
+def examine(settings: Settings, environ: Mapping[str, str], services: Iterable[str] = ()) -> list[Check]:
+    """Every check of this machine, in the order in which they matter. Changes nothing.
 
-    FINE = "fine"
-    WARNING = "warning"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at. `install` is the command that mends it, where a command can."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
-    install: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object with the check's fields."""
-        return {"name": self.name, "verdict": str(self.verdict), "found": self.found, "fix": self.fix}
-
-
-def examine(settings: Settings, environ: Mapping[str, str]) -> list[Check]:
-    """Every check of this machine, in the order in which they matter. Changes nothing."""
+    Where others run the servers, of those instead, with what their credentials may do for these services.
+    """
+    if settings.existing:
+        return [_git(), *capabilities(settings, services)]
     return [
         _git(),
         _command("curl", "publish jobs upload with it"),

@@ -14,7 +14,7 @@ from infra.core.error import BadInputError
 from infra.core.settings import Settings, load_settings
 from infra.operations import desired
 from infra.programs.gate import OPEN
-from infra.toolchain.toolchain import LAB_TOOLS, Toolchain
+from infra.toolchain.toolchain import Toolchain, needed
 from pipelines.catalogue import Catalogue
 
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 def declare(settings: Settings, environ: Mapping[str, str]) -> None:
     """Declares what belongs to the stack that `pulumi` selected. Raises BadInputError for an unknown name."""
-    tools = Toolchain.of(settings, environ).ensure(LAB_TOOLS)
+    tools = Toolchain.of(settings, environ).ensure(needed(settings))
     stacks = {stack.name: stack for stack in desired.stacks(settings, Catalogue.of(settings), tools, environ)}
     name = pulumi.get_stack()
     if name not in stacks:

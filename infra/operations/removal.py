@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from infra.core.settings import Settings
 from infra.programs.checkpoint import Checkpoints
-from infra.provider.made import FILE, Made
+from infra.provider.made import Made
 from infra.provider.registry import KINDS
 
 
@@ -20,8 +20,7 @@ class Removal:
 
 def plan_removal(settings: Settings) -> Removal:
     """What would be removed and what kept, in the order of removal. Asks no server."""
-    folder = settings.data("pulumi")
-    made, checkpoints = Made(folder / FILE), Checkpoints(folder)
+    made, checkpoints = Made.of(settings), Checkpoints(settings.data("pulumi"))
     removed: list[str] = []
     kept: list[str] = []
     for stack in sorted(checkpoints.names(), key=lambda name: not name.startswith("service-")):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from infra.core.error import ToolError
+from infra.core.error import BadInputError, ToolError
 from infra.core.settings import ROOT, Settings
 
 SUITE = ROOT / "tests" / "host"
@@ -57,6 +57,12 @@ class CheckResult:
 
 def verify(settings: Settings, *, suite: Path = SUITE) -> list[CheckResult]:
     """The result of every check, in the suite's order. Raises ToolError if the suite itself can't be run."""
+    if settings.existing:
+        raise BadInputError(
+            "the checks are of servers that Forgeline runs",
+            where=str(settings.profile_file),
+            fix="`forgeline doctor`, `forgeline status` and `forgeline drift` look at those of others",
+        )
     with tempfile.TemporaryDirectory(prefix="forgeline-verify-") as folder:
         report = Path(folder) / "report.xml"
         command = [

@@ -14,7 +14,7 @@ from infra.core.settings import Settings
 from infra.operations import desired
 from infra.programs.session import Session
 from infra.provider.connection import Connections
-from infra.toolchain.toolchain import EXISTING_TOOLS, LAB_TOOLS, InstalledTool, Toolchain
+from infra.toolchain.toolchain import InstalledTool, Toolchain, needed
 from pipelines.catalogue import Catalogue
 
 
@@ -70,9 +70,8 @@ class Work:
 
     def tools(self) -> Mapping[str, InstalledTool]:
         """The tools that this profile needs, got where they are missing. Raises ToolError for one that can't be had."""
-        wanted = EXISTING_TOOLS if self.settings.existing else LAB_TOOLS
         with self.phase("Tools") as progress:
-            return Toolchain.of(self.settings, self.environ).ensure(wanted, progress)
+            return Toolchain.of(self.settings, self.environ).ensure(needed(self.settings), progress)
 
     @contextmanager
     def session(self, tools: Mapping[str, InstalledTool], *, start: bool = True) -> Iterator[Open]:

@@ -26,7 +26,6 @@ from infra.provider.lab.process import PROCESS, Process
 
 if TYPE_CHECKING:
     from infra.programs.engine import Engine
-    from infra.provider.made import Made
     from infra.provider.provider import ForgelineProvider
 
 Item = TypeVar("Item", Stack, str)
@@ -70,22 +69,10 @@ class Session:
         """The engine, with the provider that serves all stacks of this run."""
         with self._lock:
             if self._engine is None:
-                self._engine = self._started(self._provider())
+                from infra.provider.careful import provider_of
+
+                self._engine = self._started(provider_of(self._settings, self._connections))
             return self._engine
-
-    def _provider(self) -> ForgelineProvider:
-        from infra.provider.careful import CarefulProvider
-        from infra.provider.provider import ForgelineProvider
-
-        if self._settings.existing:
-            return CarefulProvider(self._connections, self.made())
-        return ForgelineProvider(self._connections)
-
-    def made(self) -> Made:
-        """What was made from here on servers that others run."""
-        from infra.provider.made import FILE, Made
-
-        return Made(self._folder / FILE)
 
     def _started(self, provider: ForgelineProvider) -> Engine:
         from infra.programs.engine import Engine
@@ -140,8 +127,9 @@ class Session:
         Reads only; looks at those stacks that have something to do.
         """
         from infra.provider.careful import refused
+        from infra.provider.made import Made
 
-        wanted, made = [stack for stack in stacks if self._to_do(stack, refresh=False)], self.made()
+        wanted, made = [stack for stack in stacks if self._to_do(stack, refresh=False)], Made.of(self._settings)
         if not wanted:
             return
         try:

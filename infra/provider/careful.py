@@ -8,6 +8,7 @@ from typing import Any, Final
 from pulumi.provider.experimental import provider as rpc
 
 from infra.core.error import BadInputError
+from infra.core.settings import Settings
 from infra.provider.connection import Connections
 from infra.provider.gitlab.group import GROUP
 from infra.provider.kind import Kind
@@ -58,6 +59,11 @@ class CarefulProvider(ForgelineProvider):
                 )
         await super().delete(request)
         self._made.remove(kind.type_name, request.resource_id)
+
+
+def provider_of(settings: Settings, connections: Connections) -> ForgelineProvider:
+    """The provider of this profile: a careful one where others run the servers."""
+    return CarefulProvider(connections, Made.of(settings)) if settings.existing else ForgelineProvider(connections)
 
 
 def refused(there: list[tuple[str, str]]) -> BadInputError:

@@ -10,15 +10,19 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Self
 
+from infra.core.settings import Settings
 from infra.provider.gitlab.project import PROJECT
-
-FILE: Final = "made.jsonl"
 
 
 class Made:
     """The types and ids of what was made, a line each in `file`. Safe to use from several threads."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The record of this profile's state folder."""
+        return cls(settings.data("pulumi") / "made.jsonl")
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -7,8 +7,8 @@ import sys
 
 from infra.core.error import ForgelineError
 from infra.core.settings import load_settings
+from infra.provider.careful import provider_of
 from infra.provider.connection import Connections
-from infra.provider.provider import ForgelineProvider
 from infra.provider.server import serve_plugin
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     except ForgelineError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
-    serve_plugin(ForgelineProvider(Connections.of(settings)))
+    serve_plugin(provider_of(settings, Connections.of(settings)))
     return 0
 
 

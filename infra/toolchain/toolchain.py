@@ -75,6 +75,11 @@ class ToolState:
         return {"name": self.name, "pinned": self.pinned, "installed": self.tool.as_json() if self.tool else None}
 
 
+def needed(settings: Settings) -> tuple[str, ...]:
+    """The tools that a profile needs: little where others run the servers."""
+    return EXISTING_TOOLS if settings.existing else LAB_TOOLS
+
+
 class Toolchain:
     """Finds and installs tools for one run. Safe to use from several threads."""
 

@@ -7,22 +7,26 @@ import os
 import click
 from rich.table import Table
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.core.error import ExitCode
-from infra.operations.doctor import Check, Verdict, examine
+from infra.operations.check import Check, Verdict
+from infra.operations.doctor import examine
 
 MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.MISSING: "[red]✗[/]"}
 
 
 @click.command()
 @json_option
+@profile_option
 @pass_app
 def doctor(app: App) -> int:
     """Say what this machine lacks, and the exact remedy for each.
 
+    Where others run the servers: what they are and can do, and which permissions are missing there, by name.
     Exit code 0 when everything needed is there, 3 when something is missing.
     """
-    checks = examine(app.settings, os.environ)
+    services = app.catalogue.services if app.settings.existing else ()
+    checks = examine(app.settings, os.environ, services)
     if app.as_json:
         app.print_json([check.as_json() for check in checks])
     else:

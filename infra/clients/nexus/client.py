@@ -23,6 +23,7 @@ from infra.core.settings import Settings
 
 REST = "/service/rest/v1"
 INTERNAL = "/service/rest/internal"
+EXTDIRECT = "/service/extdirect"
 
 PATH_OF_FORMAT = {"maven2": "maven"}
 """The formats whose name differs from their segment in the REST paths."""
@@ -114,6 +115,22 @@ class NexusClient:
         """Whether this user may sign in with this password. That they may not see what is asked for is no refusal."""
         answer = self._transport.send("GET", f"{REST}/status/check", auth=Basic(username, lambda: password))
         return answer.status_code != 401
+
+    def edition(self) -> str:
+        """The edition that the server's header tells, such as "OSS" or "PRO"; nothing where it tells none."""
+        server = str(self._transport.send("GET", f"{REST}/status").headers.get("server", ""))
+        return server.partition("(")[2].rstrip(")")
+
+    def permissions(self) -> list[str] | None:
+        """What the user may do, as Nexus grants it: `nexus:roles:create,read`, …; None where it does not tell.
+
+        No public endpoint tells it to somebody who may not read users; this is how the screens learn it (seen on 3.71).
+        """
+        question = {"action": "rapture_Security", "method": "getPermissions", "data": None, "type": "rpc", "tid": 1}
+        answer = self._transport.send("POST", EXTDIRECT, json=question)
+        if answer.status_code != 200 or not (answer.json().get("result") or {}).get("success"):
+            return None
+        return [str(permission["id"]) for permission in answer.json()["result"]["data"]]
 
     def formats(self) -> frozenset[str]:
         """The repository formats that this server has, such as `maven2` and `raw`: read from it, not assumed."""

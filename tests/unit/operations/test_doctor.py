@@ -13,7 +13,8 @@ import pytest
 
 from infra.core.settings import Profile, ServerPorts, Settings
 from infra.operations import doctor
-from infra.operations.doctor import Check, Verdict, examine
+from infra.operations.check import Check, Verdict
+from infra.operations.doctor import examine
 
 
 @pytest.fixture

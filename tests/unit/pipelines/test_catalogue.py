@@ -232,3 +232,13 @@ def test_the_schema_knows_every_key() -> None:
     assert set(schema["properties"]) == set(Service.model_fields)
     assert schema["additionalProperties"] is False
     json.dumps(schema)
+
+
+def test_a_base_group_is_before_every_path_and_in_no_file() -> None:
+    service = load_catalogue().service("market-data")
+    below = service.below("acme/delivery")
+    assert below.project == "acme/delivery/trading/market-data"
+    assert below.owner_groups == tuple(f"acme/delivery/teams/{owner}" for owner in service.owners)
+    assert below.pipeline_place("v1.2.3") == "market-data.yml@acme/delivery/platform/pipelines:v1.2.3"
+    assert below.model_dump() == service.model_dump()
+    assert (service.project, service.base_group) == ("trading/market-data", "")
