@@ -14,18 +14,23 @@ AUTHENTICATING_REALM = "NexusAuthenticatingRealm"
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactStoreConfig:
-    """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay."""
+    """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay.
+
+    `accept_agreement` says whether Nexus's licence agreement is accepted, where a Nexus has one.
+    """
 
     maven_upstream: str
+    accept_agreement: bool = False
     proxy_days: int = 90
 
 
 class ArtifactStore(pulumi.ComponentResource):
-    """Realms, no anonymous access, the repositories, cleanup of the proxy, and a role that reads dependencies."""
+    """The licence agreement, realms, no anonymous access, repositories, the proxy's cleanup, a role that reads."""
 
     def __init__(self, name: str, config: ArtifactStoreConfig) -> None:
         super().__init__("forgeline:component:ArtifactStore", name)
         child = pulumi.ResourceOptions(parent=self)
+        agreement = nexus.Agreement("agreement", accept=config.accept_agreement, opts=child)
         self.realms = nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child)
         self.anonymous = nexus.AnonymousAccess("anonymous", enabled=False, opts=child)
         cleanup = nexus.CleanupPolicy(
@@ -70,7 +75,7 @@ class ArtifactStore(pulumi.ComponentResource):
         )
         reader = _reading(READER, "Reads dependencies", [group], child)
         deployer = _reading(DEPLOYER, "Reads releases", [raw, releases], child)
-        self.ready: list[pulumi.Resource] = [self.realms, self.anonymous, group, reader, deployer]
+        self.ready: list[pulumi.Resource] = [agreement, self.realms, self.anonymous, group, reader, deployer]
         self.register_outputs({})
 
 

@@ -34,6 +34,8 @@ class Platform:
     nexus_plugin: Plugin
     other_releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Releases that were published before: path to git blob id, by version."""
+    accept_nexus_agreement: bool = False
+    """Whether the profile accepts the licence agreement of Nexus's Community Edition."""
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The members of each team: names of users in GitLab."""
 
@@ -76,7 +78,10 @@ def build(inputs: Platform, gates: Gates) -> None:
             nexus_plugin=PluginBinary(name=plugin.name, command=plugin.command, sha256=plugin.sha256),
         ),
     )
-    artifacts = ArtifactStore("artifacts", ArtifactStoreConfig(maven_upstream=inputs.maven_upstream))
+    artifacts = ArtifactStore(
+        "artifacts",
+        ArtifactStoreConfig(maven_upstream=inputs.maven_upstream, accept_agreement=inputs.accept_nexus_agreement),
+    )
     shared = [
         vault.NexusRole(
             f"{NEXUS_MOUNT}-{role}",

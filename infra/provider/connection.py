@@ -96,6 +96,7 @@ class Connections:
             token = self.openbao().resolve(SecretRef(GITLAB_ROOT, "token"))
             client = GitLab(settings.gitlab_url, token, observe=observe)
             client.wait_ready(shown)
+            client.require_release()
             return client
 
         def nexus() -> NexusClient:

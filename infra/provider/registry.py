@@ -24,7 +24,7 @@ from infra.provider.kind import Kind
 from infra.provider.lab.process import PROCESS
 from infra.provider.nexus.access import CONTENT_SELECTOR, PRIVILEGE, ROLE, USER
 from infra.provider.nexus.repository import BLOB_STORE, REPOSITORY
-from infra.provider.nexus.settings import ANONYMOUS_ACCESS, CLEANUP_POLICY, REALMS
+from infra.provider.nexus.settings import AGREEMENT, ANONYMOUS_ACCESS, CLEANUP_POLICY, REALMS
 from infra.provider.vault.jwt import JWT_CONFIG, JWT_ROLE
 from infra.provider.vault.mount import AUTH_MOUNT, PLUGIN, SECRETS_MOUNT
 from infra.provider.vault.nexus_engine import NEXUS_BACKEND, NEXUS_ROLE
@@ -52,6 +52,7 @@ _ALL: tuple[Kind[Any], ...] = (
     RUNNER,
     TAG,
     PROCESS,
+    AGREEMENT,
     ANONYMOUS_ACCESS,
     BLOB_STORE,
     CLEANUP_POLICY,

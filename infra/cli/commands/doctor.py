@@ -1,4 +1,4 @@
-"""`forgeline doctor`: what this machine lacks."""
+"""`forgeline doctor`: what this machine lacks, and whether the servers that run can be worked with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from infra.cli.app import App, pass_app
 from infra.core.error import ExitCode
 from infra.operations.doctor import Check, Verdict, examine
+from infra.operations.server_check import examine_servers
 
 MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.MISSING: "[red]✗[/]"}
 
@@ -17,11 +18,11 @@ MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict
 @click.command()
 @pass_app
 def doctor(app: App) -> int:
-    """Say what this machine lacks, and the exact remedy for each.
+    """Say what this machine lacks, and the exact remedy for each; and of servers that run, which versions they are.
 
     Exit code 0 when everything needed is there, 3 when something is missing.
     """
-    checks = examine(app.settings, os.environ)
+    checks = [*examine(app.settings, os.environ), *examine_servers(app.settings)]
     if app.as_json:
         app.print_json([check.as_json() for check in checks])
     else:
