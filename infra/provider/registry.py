@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.provider.docker.config import CONFIG
 from infra.provider.docker.container import CONTAINER
 from infra.provider.docker.image import IMAGE
 from infra.provider.docker.network import NETWORK
+from infra.provider.docker.secret import SECRET
 from infra.provider.docker.volume import VOLUME
 from infra.provider.gitlab.files import REPOSITORY_FILES
 from infra.provider.gitlab.group import GROUP
@@ -32,9 +34,11 @@ from infra.provider.vault.policy import POLICY
 from infra.provider.vault.secret import KV_SECRET, TRANSIT_KEY
 
 _ALL: tuple[Kind[Any], ...] = (
+    CONFIG,
     CONTAINER,
     IMAGE,
     NETWORK,
+    SECRET,
     VOLUME,
     ACCESS_TOKEN,
     APPLICATION_SETTINGS,
