@@ -60,12 +60,17 @@ def stacks(
     template or this machine's Maven configuration is not as it should be.
     """
     return [
-        foundation.stack(
-            foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
-        ),
+        foundation_stack(settings, tools),
         platform_stack(settings, catalogue, tools, environ, releases=releases),
         *service_stacks(settings, catalogue),
     ]
+
+
+def foundation_stack(settings: Settings, tools: Mapping[str, InstalledTool]) -> Stack:
+    """The foundation's stack."""
+    return foundation.stack(
+        foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
+    )
 
 
 def platform_stack(

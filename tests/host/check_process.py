@@ -33,12 +33,7 @@ def check_ports_are_open(settings: Settings, host: Any) -> None:
 
 
 def check_ports_are_on_loopback_only(supervisor: Supervisor) -> None:
-    listeners = [
-        (process.name(), connection.laddr.ip, connection.laddr.port)
-        for process in processes(supervisor.place)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listeners = [listener for process in processes(supervisor.place) for listener in _listeners(process)]
     assert listeners, "nothing of this stack listens at all"
     open_to_others = [f"{name} {ip}:{port}" for name, ip, port in listeners if not _loopback(ip)]
     assert not open_to_others, f"reachable from elsewhere: {', '.join(open_to_others)}"
@@ -53,12 +48,31 @@ def check_secrets_are_not_shown_in_the_process_list(supervisor: Supervisor, open
     }
     assert values, "OpenBao has no credentials of this stack"
     shown = [
-        f"{name} in process {process.pid} ({process.name()})"
+        f"{name} in process {process.pid}"
         for process in processes(supervisor.place)
+        for words in [_words(process)]
         for name, value in values.items()
-        if value in " ".join([*process.cmdline(), *process.environ().values()])
+        if value in words
     ]
     assert not shown, f"shown to whoever lists processes: {', '.join(shown)}"
+
+
+def _listeners(process: psutil.Process) -> list[tuple[str, str, int]]:
+    """Name, address and port of what it listens on; nothing of a job that ended meanwhile."""
+    try:
+        connections = process.net_connections("inet")
+        name = process.name()
+    except psutil.NoSuchProcess:
+        return []
+    return [(name, one.laddr.ip, one.laddr.port) for one in connections if one.status == psutil.CONN_LISTEN]
+
+
+def _words(process: psutil.Process) -> str:
+    """Its arguments and its environment; nothing of a job that ended meanwhile."""
+    try:
+        return " ".join([*process.cmdline(), *process.environ().values()])
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _listens(address: str, port: int, host: Any) -> bool:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.cli.service_name import SERVICE
 from infra.core.error import BadInputError
 from infra.operations.deploy import deploy as run_deploy
@@ -18,6 +18,7 @@ from infra.operations.deploy import go_back
 @click.option("--environment", default="dev", show_default=True, help="Where to.")
 @click.option("--version", "version", help="A published version, such as 1.0.7.")
 @click.option("--back-from", help="Return to the release before this version, unless another runs already.")
+@json_option
 @pass_app
 def deploy(app: App, service: str, environment: str, version: str | None, back_from: str | None) -> None:
     """Fetch, check, switch to and prove a published version; on failure the previous one is back.

@@ -7,7 +7,7 @@ import os
 import click
 from rich.table import Table
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.core.error import ExitCode
 from infra.operations.doctor import Check, Verdict, examine
 from infra.operations.server_check import examine_servers
@@ -16,6 +16,7 @@ MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict
 
 
 @click.command()
+@json_option
 @pass_app
 def doctor(app: App) -> int:
     """Say what this machine lacks, and the exact remedy for each; and of servers that run, which versions they are.

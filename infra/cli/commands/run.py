@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.cli.service_name import SERVICE
 from infra.clients.gitlab import GitLab
 from infra.core.error import BadInputError, ExitCode
@@ -19,6 +19,7 @@ from pipelines.catalogue import Service
 @click.option("--ref", default="main", show_default=True, help="The branch or tag to run on.")
 @click.option("--wait", is_flag=True, help="Follow them to their end; exit code 1 unless all are green.")
 @click.option("--timeout", default=1800, show_default=True, help="Seconds to follow.")
+@json_option
 @pass_app
 def run(app: App, services: tuple[str, ...], everything: bool, ref: str, wait: bool, timeout: int) -> int:
     """Start pipelines, and with --wait follow them live."""

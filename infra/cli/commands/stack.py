@@ -7,7 +7,7 @@ import os
 import click
 from rich.text import Text
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.cli.commands.status import server_table, service_table
 from infra.core.error import ExitCode
 from infra.operations.bring_up import Bringing
@@ -24,6 +24,7 @@ def bringing(app: App) -> Bringing:
 
 @click.command()
 @click.option("--refresh", is_flag=True, help="Read every server first, and undo what was changed there by hand.")
+@json_option
 @pass_app
 def up(app: App, refresh: bool) -> None:
     """Bring the whole stack up, or finish what an earlier run began. Run again, it changes nothing and says so."""
@@ -56,6 +57,7 @@ def up(app: App, refresh: bool) -> None:
 
 
 @click.command()
+@json_option
 @pass_app
 def preview(app: App) -> None:
     """Show what `up` would do, and change nothing."""
@@ -67,6 +69,7 @@ def preview(app: App) -> None:
 
 
 @click.command()
+@json_option
 @pass_app
 def refresh(app: App) -> None:
     """Take what the servers have into the state, without changing the servers."""
@@ -78,6 +81,7 @@ def refresh(app: App) -> None:
 
 
 @click.command()
+@json_option
 @pass_app
 def drift(app: App) -> int:
     """Show what was changed on the servers by hand. Exit code 1 when there is something."""

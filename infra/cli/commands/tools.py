@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.cli.commands.stack import bringing
 
 
 @click.command()
+@json_option
 @pass_app
 def tools(app: App) -> None:
     """Get every tool that is missing, and show each with its version and where it comes from.

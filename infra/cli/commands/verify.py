@@ -6,12 +6,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.app import App, pass_app
+from infra.cli.app import App, json_option, pass_app
 from infra.core.error import ExitCode
 from infra.operations.verify import verify as run_checks
 
 
 @click.command()
+@json_option
 @pass_app
 def verify(app: App) -> int:
     """Check the running stack: processes, listeners, file modes, versions, seals, access, the services' health.

@@ -28,6 +28,18 @@ def test_every_command_loads_and_helps(name: str, capsys: pytest.CaptureFixture[
     assert "Usage: forgeline" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("up", "preview", "refresh", "drift", "status", "credentials", "verify", "doctor", "tools", "deploy"),
+        *("services", "services update", "service", "onboard", "offboard", "adopt"),
+        *(f"pipelines {name}" for name in ("check", "explain", "diff", "run", "release", "rollout", "drift")),
+    ],
+)
+def test_json_may_be_asked_for_at_the_end(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(forgeline, [*words.split(), "--json", "--help"]) == ExitCode.FINE, capsys.readouterr().err
+
+
 def test_help_lists_every_command_without_loading_one() -> None:
     code = (
         "import sys\n"
