@@ -100,6 +100,7 @@ def test_what_is_no_release_is_told() -> None:
     with pytest.raises(ServerError, match="'unknown'"):
         require("unknown", "http://gitlab.test")
     assert str(OLDEST) == "17.1"
+    assert Release.parse("17.11.7-ee") == Release(17, 11)
     assert Release(9, 5) < Release(10, 0)
 
 
