@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_ki
 
 IMAGE_NAME = "forgeline-test/swarm:1"
 PATIENCE = 60
-VALUES = {"openbao:a/b#one": "first-value", "openbao:a/b#two": "second-value"}
+VALUES = {"openbao:a/b#one": "first-value", "openbao:a/b#two": "second-value", "openbao:a/b#three": "third-value"}
 
 
 class Known(Connections):
@@ -76,6 +76,7 @@ class Case:
     field: str
     first: str
     second: str
+    third: str
     shown: dict[str, str]
     file: str
     references: str
@@ -90,6 +91,7 @@ CASES = [
         field="value",
         first="openbao:a/b#one",
         second="openbao:a/b#two",
+        third="openbao:a/b#three",
         shown=VALUES,
         file="/run/secrets/thing.txt",
         references="Secrets",
@@ -99,6 +101,7 @@ CASES = [
         field="content",
         first="one\n",
         second="two\n",
+        third="three\n",
         shown={"one\n": "one\n", "two\n": "two\n"},
         file="/thing.txt",
         references="Configs",
@@ -197,7 +200,7 @@ def test_a_running_service_gets_the_new_value_under_the_same_name(
 @used
 @pytest.mark.parametrize("step", ["_create", "_remove", "_point"])
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("then", ["second", "first"])
+@pytest.mark.parametrize("then", ["second", "first", "third"])
 def test_what_a_killed_run_left_half_done_is_finished_by_the_next(
     service: Case,
     swarm: ContainerEngine,
@@ -220,7 +223,7 @@ def test_what_a_killed_run_left_half_done_is_finished_by_the_next(
         patch.setattr(Entries, step, killed)
         with pytest.raises(KeyboardInterrupt):
             bring_about(case.kind, connections, case.inputs(case.second))
-    described = case.inputs(case.second if then == "second" else case.first)
+    described = case.inputs(getattr(case, then))
     found = case.kind.read(connections, described)
     if found is not None and names(swarm, case) != ["thing"]:
         assert changes(case.kind, connections, described) != {}, "what is half done must be seen"

@@ -49,9 +49,6 @@ class Entries:
         """Makes the entry be so, for all who use it; answers its id. `same` says of one whether its bytes are these."""
         there, spare = self.find(name), self.find(name + SPARE)
         if there is not None and not same(there):
-            if spare is not None and not same(spare):
-                self._hand_over(spare, there)
-                spare = None
             if self._users(there):
                 self._point(there, spare or self._create(name + SPARE, data, labels))
             self._remove(there)

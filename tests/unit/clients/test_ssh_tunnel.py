@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.clients.ssh_tunnel import SshTunnel
+from infra.clients.ssh_tunnel import READY, SshTunnel
 from infra.core.error import BadInputError, ExitCode, ServerError
 
 
@@ -30,7 +30,7 @@ def test_a_machine_without_ssh_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_what_a_login_prints_of_its_own_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ssh = tmp_path / "ssh"
-    ssh.write_text('#!/bin/sh\necho welcome\nfor last in "$@"; do :; done\neval "$last"\n')
+    ssh.write_text(f"#!/bin/sh\nprintf 'welcome\\n{READY.decode()}\\n'\nexec cat\n")
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     tunnel = SshTunnel.to("ssh://me@host.test")
