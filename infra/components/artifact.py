@@ -16,12 +16,15 @@ AUTHENTICATING_REALM = "NexusAuthenticatingRealm"
 class ArtifactStoreConfig:
     """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay.
 
-    `accept_agreement` says whether Nexus's licence agreement is accepted, where a Nexus has one.
+    `accept_agreement` says whether Nexus's licence agreement is accepted, where a Nexus has one. `instance` tells
+    whether the whole Nexus is Forgeline's. Where it is not, its licence, who may sign in and how, and what is thrown
+    away, are the affair of those who run it.
     """
 
     maven_upstream: str
     accept_agreement: bool = False
     proxy_days: int = 90
+    instance: bool = True
 
 
 class ArtifactStore(pulumi.ComponentResource):
@@ -30,17 +33,23 @@ class ArtifactStore(pulumi.ComponentResource):
     def __init__(self, name: str, config: ArtifactStoreConfig) -> None:
         super().__init__("forgeline:component:ArtifactStore", name)
         child = pulumi.ResourceOptions(parent=self)
-        agreement = nexus.Agreement("agreement", accept=config.accept_agreement, opts=child)
-        self.realms = nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child)
-        self.anonymous = nexus.AnonymousAccess("anonymous", enabled=False, opts=child)
-        cleanup = nexus.CleanupPolicy(
-            "unused-dependencies",
-            name="unused-dependencies",
-            format="maven2",
-            notes="Dependencies that nobody fetched any more",
-            last_downloaded=config.proxy_days,
-            opts=child,
-        )
+        self.ready: list[pulumi.Resource] = []
+        cleanup: list[pulumi.Output[str]] | None = None
+        if config.instance:
+            self.ready += [
+                nexus.Agreement("agreement", accept=config.accept_agreement, opts=child),
+                nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child),
+                nexus.AnonymousAccess("anonymous", enabled=False, opts=child),
+            ]
+            unused = nexus.CleanupPolicy(
+                "unused-dependencies",
+                name="unused-dependencies",
+                format="maven2",
+                notes="Dependencies that nobody fetched any more",
+                last_downloaded=config.proxy_days,
+                opts=child,
+            )
+            cleanup = [unused.name]
         proxy = nexus.Repository(
             MAVEN_PROXY,
             name=MAVEN_PROXY,
@@ -49,7 +58,7 @@ class ArtifactStore(pulumi.ComponentResource):
             remote_url=config.maven_upstream,
             version_policy="release",
             layout_policy="permissive",
-            cleanup_policies=[cleanup.name],
+            cleanup_policies=cleanup,
             opts=child,
         )
         releases = nexus.Repository(
@@ -75,7 +84,7 @@ class ArtifactStore(pulumi.ComponentResource):
         )
         reader = _reading(READER, "Reads dependencies", [group], child)
         deployer = _reading(DEPLOYER, "Reads releases", [raw, releases], child)
-        self.ready: list[pulumi.Resource] = [agreement, self.realms, self.anonymous, group, reader, deployer]
+        self.ready += [group, reader, deployer]
         self.register_outputs({})
 
 

@@ -160,7 +160,7 @@ class Onboarding:
         settings, catalogue = work.settings, proposal.catalogue
         stacks = (
             # Jobs look their service up in the catalogue, and where that is, is told to the runner.
-            desired.foundation_stack(settings, opened.tools),
+            *desired.foundation_stack(settings, opened.tools),
             desired.platform_stack(settings, catalogue, opened.tools, work.environ),
             *desired.service_stacks(settings, catalogue, names),
         )
@@ -176,17 +176,17 @@ class Onboarding:
                 if service.name in self.origins
             ),
             stacks=stacks,
-            environments={service.name: environments_of(service, settings.profile) for service in services},
+            environments={service.name: environments_of(service, settings) for service in services},
         )
 
     def _carry_out(
         self, plan: OnboardPlan, gitlab: GitLab, opened: Open
     ) -> tuple[tuple[Change, ...], Mapping[str, str]]:
         """What changed on the servers, and the merge requests' addresses by service."""
-        foundation, platform, *services = plan.stacks
+        services = [stack for stack in plan.stacks if stack.layer is Layer.SERVICE]
         with self.work.phase("Release") as opened.current.progress:
-            plans = opened.session.apply([foundation])
-            plans += opened.session.apply([platform])
+            plans = opened.session.apply([stack for stack in plan.stacks if stack.layer is Layer.FOUNDATION])
+            plans += opened.session.apply([stack for stack in plan.stacks if stack.layer is Layer.PLATFORM])
             plan.proposal.write()
         empty = {adoption.service.name for adoption in plan.adoptions if without_branch(adoption, gitlab)}
         with self.work.phase("Services") as opened.current.progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from infra.clients.gitlab import GitLab
 from infra.clients.gitlab_release import NEWEST_KNOWN
@@ -10,24 +11,36 @@ from infra.clients.nexus import NexusClient
 from infra.clients.nexus.agreement import SETTING
 from infra.clients.openbao import OpenBao
 from infra.core.error import ForgelineError
-from infra.core.naming import GITLAB_ROOT
-from infra.core.secret import SecretRef
 from infra.core.settings import Settings
 from infra.operations.doctor import Check, Verdict
 
 
 def examine_servers(settings: Settings) -> list[Check]:
-    """A check of each server, with its version and edition; none where they are yet to be started. Changes nothing."""
+    """A check of each server, with its version; none where Forgeline's own are yet to be started. Changes nothing."""
     openbao = OpenBao.of(settings)
+    yet_to_come = settings.profile.servers is None and not settings.bootstrap_key.is_file()
     try:
-        if not settings.bootstrap_key.is_file() or openbao.health() is None:
+        health = None if yet_to_come else openbao.health()
+        if settings.profile.servers is None and health is None:
             return []
         return [
+            _openbao(settings, health),
             _told("GitLab", lambda: _gitlab(settings, openbao)),
             _told("Nexus", lambda: _nexus(settings, openbao)),
         ]
     finally:
         openbao.close()
+
+
+def _openbao(settings: Settings, health: Mapping[str, Any] | None) -> Check:
+    name = "OpenBao"
+    if health is None:
+        found, fix = f"{settings.openbao_url} does not answer", "see that it runs, and that the profile has its address"
+        return Check(name=name, verdict=Verdict.MISSING, found=found, fix=fix)
+    if health.get("sealed"):
+        found, fix = f"{settings.openbao_url} is sealed", "unseal it"
+        return Check(name=name, verdict=Verdict.MISSING, found=found, fix=fix)
+    return Check(name=name, verdict=Verdict.FINE, found=str(health.get("version", "no version told")))
 
 
 def _told(name: str, look: Callable[[], Check]) -> Check:
@@ -39,7 +52,7 @@ def _told(name: str, look: Callable[[], Check]) -> Check:
 
 
 def _gitlab(settings: Settings, openbao: OpenBao) -> Check:
-    client = GitLab(settings.gitlab_url, openbao.resolve(SecretRef(GITLAB_ROOT, "token")))
+    client = GitLab.of(settings, openbao)
     try:
         return gitlab_check(client)
     finally:
