@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,26 @@ def full(small: SmallDisk, connections: Connections, described: Any) -> ServerEr
     return caught.value
 
 
+def much_to_send(folder: Path) -> None:
+    """What an image is built of is itself more than fits."""
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY big /\n")
+    (folder / "big").write_bytes(CONTENT)
+
+
+def much_to_unpack(folder: Path) -> None:
+    """A step of the build makes more than fits."""
+    (folder / "Dockerfile").write_text("FROM scratch\nADD big.tar.gz /\n")
+    with tarfile.open(folder / "big.tar.gz", mode="w:gz") as tar:
+        entry = tarfile.TarInfo("big")
+        entry.size = len(CONTENT)
+        tar.addfile(entry, io.BytesIO(bytes(len(CONTENT))))
+
+
+@pytest.mark.parametrize("arrange", [much_to_send, much_to_unpack])
 def test_a_disk_that_is_full_while_an_image_is_built(
-    small: SmallDisk, connections: Connections, tmp_path: Path
+    small: SmallDisk, connections: Connections, tmp_path: Path, arrange: Callable[[Path], None]
 ) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY big /\n")
-    (tmp_path / "big").write_bytes(CONTENT)
+    arrange(tmp_path)
     inputs = {"reference": "forgeline-test/big:1", "context": str(tmp_path), "context_sha256": "b" * 64}
     told = full(small, connections, wanted(IMAGE, inputs))
     assert "no space left on device" in told.what
