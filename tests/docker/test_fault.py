@@ -101,7 +101,10 @@ def full(small: SmallDisk, connections: Connections, described: Any) -> ServerEr
         small.size(BIG)
     bring_about(IMAGE, connections, described)
     assert settled(IMAGE, connections, described)
+    images = connections.engine().client.images
+    before = len(images.list(all=True))
     IMAGE.delete(connections, described)
+    assert len(images.list(all=True)) < before, "what is removed must leave the disk"
     return caught.value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Self
 
 from docker.errors import APIError, BuildError, NotFound
@@ -117,7 +118,11 @@ def _update(connections: Connections, _old: Fields, wanted: Image) -> Fields:
 
 
 def _delete(connections: Connections, wanted: Image) -> None:
-    absent(lambda: connections.engine().client.images.remove(wanted.reference))
+    images, digest = connections.engine().client.images, getattr(wanted, "digest", None)
+    # What was pulled has a name by its digest too, and stays as long as it has one.
+    for name in (wanted.reference, *((f"{wanted.name}@{digest}",) if digest else ())):
+        with contextlib.suppress(NotFound):
+            images.remove(name)
 
 
 IMAGE = Kind(
