@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any, Self
 
 from docker.errors import APIError, BuildError, NotFound
@@ -118,11 +117,7 @@ def _update(connections: Connections, _old: Fields, wanted: Image) -> Fields:
 
 
 def _delete(connections: Connections, wanted: Image) -> None:
-    images, digest = connections.engine().client.images, getattr(wanted, "digest", None)
-    # What was pulled has a name by its digest too, and stays as long as it has one.
-    for name in (wanted.reference, *((f"{wanted.name}@{digest}",) if digest else ())):
-        with contextlib.suppress(NotFound):
-            images.remove(name)
+    absent(lambda: connections.engine().client.images.remove(wanted.reference))
 
 
 IMAGE = Kind(
