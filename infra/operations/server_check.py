@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from infra.clients.gitlab import GitLab
 from infra.clients.gitlab_release import NEWEST_KNOWN
@@ -16,31 +15,21 @@ from infra.operations.doctor import Check, Verdict
 
 
 def examine_servers(settings: Settings) -> list[Check]:
-    """A check of each server, with its version; none where Forgeline's own are yet to be started. Changes nothing."""
+    """A check of each of Forgeline's own servers, with its version; none where they don't run. Changes nothing."""
+    if settings.existing or not settings.bootstrap_key.is_file():
+        return []
     openbao = OpenBao.of(settings)
-    yet_to_come = settings.profile.servers is None and not settings.bootstrap_key.is_file()
     try:
-        health = None if yet_to_come else openbao.health()
-        if settings.profile.servers is None and health is None:
+        health = openbao.health()
+        if health is None:
             return []
         return [
-            _openbao(settings, health),
+            Check(name="OpenBao", verdict=Verdict.FINE, found=str(health.get("version", "no version told"))),
             _told("GitLab", lambda: _gitlab(settings, openbao)),
             _told("Nexus", lambda: _nexus(settings, openbao)),
         ]
     finally:
         openbao.close()
-
-
-def _openbao(settings: Settings, health: Mapping[str, Any] | None) -> Check:
-    name = "OpenBao"
-    if health is None:
-        found, fix = f"{settings.openbao_url} does not answer", "see that it runs, and that the profile has its address"
-        return Check(name=name, verdict=Verdict.MISSING, found=found, fix=fix)
-    if health.get("sealed"):
-        found, fix = f"{settings.openbao_url} is sealed", "unseal it"
-        return Check(name=name, verdict=Verdict.MISSING, found=found, fix=fix)
-    return Check(name=name, verdict=Verdict.FINE, found=str(health.get("version", "no version told")))
 
 
 def _told(name: str, look: Callable[[], Check]) -> Check:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.core.settings import PROFILES, Profile, ServerPorts, Settings, load_settings
+from infra.core.settings import Profile, ServerPorts, Settings
 from infra.operations import doctor
 from infra.operations.doctor import Check, Verdict, examine
 from infra.operations.server_check import examine_servers
@@ -77,18 +77,3 @@ def test_servers_that_are_yet_to_be_started_are_no_finding(tmp_path: Path) -> No
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "bootstrap.key").write_bytes(b"x" * 32)
     assert examine_servers(settings(tmp_path)) == [], "nobody listens on its ports"
-
-
-def test_others_servers_that_do_not_answer_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GITLAB_TOKEN", raising=False)
-    file = tmp_path / "company.yaml"
-    text = (PROFILES / "existing.example.yaml").read_text()
-    for port, host in enumerate(("gitlab.example.com", "nexus.example.com", "vault.example.com:8200"), start=1):
-        text = text.replace(f"https://{host}", f"http://127.0.0.1:{port}")
-    file.write_text(text)
-    loaded = load_settings({"FORGELINE_STATE": str(tmp_path / "state")}, profile=str(file))
-    checks = examine_servers(loaded)
-    assert [check.name for check in checks] == ["OpenBao", "GitLab", "Nexus"]
-    assert {check.verdict for check in checks} == {Verdict.MISSING}
-    assert all(check.fix for check in checks)
-    assert "GITLAB_TOKEN" in named(checks, "GitLab").found
