@@ -99,7 +99,8 @@ def explain(error: Exception, where: str = "") -> ServerError:
         fix = remedy(said) or "run `forgeline status`"
         return ServerError(f"the container engine refused: {said}", where=where, fix=fix)
     if isinstance(error, DockerException):
-        return ServerError(f"the container engine failed: {error}", where=where, fix="run `forgeline doctor`")
+        fix = remedy(str(error)) or "run `forgeline doctor`"
+        return ServerError(f"the container engine failed: {error}", where=where, fix=fix)
     fix = "see that it runs, then do the same again: what is done stays, and the rest follows"
     return ServerError("the container engine went away", where=where, fix=fix, detail=str(error)[:LAST_CHARACTERS])
 
