@@ -51,7 +51,7 @@ class Daemon:
                 time.sleep(0.3)
             else:
                 return
-        self.stop()
+        self._process.terminate()
         pytest.skip(f"dockerd does not run here: {(self.folder / 'log').read_text()[-400:]}")
 
     def kill(self) -> None:
@@ -71,11 +71,21 @@ class Daemon:
     def stop(self) -> None:
         """The engine ends, and all that it runs; what a killed one left mounted goes too."""
         assert self._process is not None
+        if self._process.poll() is None:
+            self._remove_networks()
         self._process.terminate()
         self._process.wait(timeout=PATIENCE)
         below = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for place in reversed([place for place in below if place.startswith(f"{self.folder}/")]):
             subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
+
+    def _remove_networks(self) -> None:
+        """An engine leaves its networks to the machine, which has room for some thirty."""
+        engine = ContainerEngine.of({"DOCKER_HOST": self.address})
+        for container in engine.client.containers.list(all=True):
+            container.remove(force=True)
+        engine.client.networks.prune()
+        engine.close()
 
 
 def ensure_installed(program: str, package: str) -> str:
