@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, NotFound
+from docker.constants import MINIMUM_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException, NotFound, TLSParameterError
 
+from infra.clients.ssh_tunnel import ENGINE_SOCKET, SshTunnel
 from infra.core.error import ServerError
 
 TIMEOUT = 120
 """Seconds a single request may take: removing a container that does not stop by itself takes some."""
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
+DEFAULT_HOST = f"unix://{ENGINE_SOCKET}"
+
+_TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 Result = TypeVar("Result")
 
@@ -22,23 +27,31 @@ Result = TypeVar("Result")
 class ContainerEngine:
     """A Docker engine. Make it with `of`; `close` it in the end."""
 
-    def __init__(self, client: docker.DockerClient, host: str) -> None:
+    def __init__(self, client: docker.DockerClient, host: str, tunnel: SshTunnel | None = None) -> None:
         self.client = client
         self.host = host
+        self._tunnel = tunnel
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
         """The engine that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, or this machine's.
 
-        Raises ServerError where none answers, or this user may not use it.
+        It may be behind TLS (`tcp://…`) or SSH (`ssh://USER@HOST`). Raises ServerError where none answers, or this
+        user may not use it.
         """
         host = environ.get("DOCKER_HOST") or DEFAULT_HOST
+        tunnel = SshTunnel.to(host) if host.startswith("ssh://") else None
+        here = dict(environ)
+        if tunnel is not None:
+            here = {name: value for name, value in environ.items() if name not in _TLS} | {"DOCKER_HOST": tunnel.host}
         try:
-            client = docker.from_env(environment=dict(environ), timeout=TIMEOUT, use_ssh_client=host.startswith("ssh:"))
-            client.ping()
+            client = _connected(here)
         except (DockerException, requests.RequestException) as error:
-            raise _unreachable(host, error) from error
-        return cls(client, host)
+            said = "" if tunnel is None else tunnel.said
+            if tunnel is not None:
+                tunnel.close()
+            raise _unreachable(host, error, said) from error
+        return cls(client, host, tunnel)
 
     @property
     def version(self) -> str:
@@ -48,6 +61,27 @@ class ContainerEngine:
     def close(self) -> None:
         """Closes the connection."""
         self.client.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
+
+
+def _connected(environ: Mapping[str, str]) -> docker.DockerClient:
+    """A client that speaks the version of the API that the engine has, and trusts whom the engine's settings say.
+
+    The library below the SDK would rather trust REQUESTS_CA_BUNDLE, and send an engine's requests through a proxy.
+    """
+
+    def made(version: str) -> docker.DockerClient:
+        client = docker.from_env(environment=dict(environ), timeout=TIMEOUT, version=version)
+        client.api.trust_env = False
+        return client
+
+    asking = made(MINIMUM_DOCKER_API_VERSION)
+    try:
+        version = str(asking.version(api_version=False)["ApiVersion"])
+    finally:
+        asking.close()
+    return made(version)
 
 
 def absent(get: Callable[[], Result]) -> Result | None:
@@ -58,32 +92,71 @@ def absent(get: Callable[[], Result]) -> Result | None:
         return None
 
 
-def explain(error: DockerException | requests.RequestException, where: str = "") -> ServerError:
-    """The error a person can act on."""
-    refused = isinstance(error, APIError)
-    said = str((error.explanation if isinstance(error, APIError) else None) or error)
-    usual = "run `forgeline status`" if refused else "run `forgeline doctor`"
-    fix = next((fix for words, fix in _REMEDIES.items() if words in said), usual)
-    return ServerError(f"the container engine {'refused' if refused else 'failed'}: {said}", where=where, fix=fix)
+def explain(error: Exception, where: str = "") -> ServerError:
+    """The error a person can act on, of what the SDK and the library below it raise."""
+    if isinstance(error, APIError):
+        said = str(error.explanation or error)
+        fix = remedy(said) or "run `forgeline status`"
+        return ServerError(f"the container engine refused: {said}", where=where, fix=fix)
+    if isinstance(error, DockerException):
+        fix = remedy(str(error)) or "run `forgeline doctor`"
+        return ServerError(f"the container engine failed: {error}", where=where, fix=fix)
+    fix = "see that it runs, then do the same again: what is done stays, and the rest follows"
+    return ServerError("the container engine went away", where=where, fix=fix, detail=str(error)[:LAST_CHARACTERS])
 
+
+def remedy(said: str) -> str:
+    """What to do about what the engine says; nothing where that is not known."""
+    return next((fix for words, fix in _REMEDIES.items() if words in said), "")
+
+
+LAST_CHARACTERS = 500
 
 _REMEDIES: Mapping[str, str] = {
-    "no space left on device": "free some disk: `docker system df` shows who has it",
+    "no space left on device": "free some disk: `docker system df` shows who has it, `docker system prune` frees it",
     "port is already allocated": "end the other container, or set another port in the profile",
     "address already in use": "end what listens there, or set another port in the profile",
     "has active endpoints": "remove the containers that are on the network first",
     "volume is in use": "remove the containers that use the volume first",
     "is being used by": "remove the containers that are made of the image first",
+    "not a swarm manager": "make it one (`docker swarm init`), or set DOCKER_HOST to a manager of the swarm",
 }
 
 
-def _unreachable(host: str, error: Exception) -> ServerError:
+def _unreachable(host: str, error: Exception, said: str) -> ServerError:
+    """`said` is what the way there had to say, if there is one."""
     causes = list(_causes(error))
-    if any(isinstance(cause, PermissionError) for cause in causes):
+    detail = said or str(causes[-1])[:LAST_CHARACTERS]
+    if any(isinstance(cause, PermissionError) for cause in causes) or "Permission denied" in said:
         fix = "let an administrator add you to the group `docker`, or run a rootless engine and set DOCKER_HOST"
         return ServerError("you may not use the container engine", where=host, fix=fix)
+    found = _tls_trouble(error, causes)
+    if found is not None:
+        what, fix = found
+        return ServerError(what, where=host, fix=fix, detail=detail)
     fix = "start it (`systemctl start docker`, or `dockerd` as root), or set DOCKER_HOST to one that runs"
-    return ServerError("no container engine answers", where=host, fix=fix, detail=str(causes[-1])[:500])
+    return ServerError("no container engine answers", where=host, fix=fix, detail=detail)
+
+
+def _tls_trouble(error: Exception, causes: list[BaseException]) -> tuple[str, str] | None:
+    """What is wrong between the two sides' certificates, and what to do; None where they are not to blame."""
+    if isinstance(error, TLSParameterError):
+        return (
+            "the engine's certificates can't be read",
+            "set DOCKER_CERT_PATH to a folder with ca.pem, cert.pem, key.pem",
+        )
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        fix = "put the certificate of the authority that signed the engine's into DOCKER_CERT_PATH/ca.pem"
+        return "the engine's certificate is not trusted", fix
+    told = " ".join(str(cause) for cause in causes)
+    if "HTTP request to an HTTPS server" in told:
+        return "the engine speaks TLS only", "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"
+    if "WRONG_VERSION_NUMBER" in told or "record layer failure" in told:
+        return "the engine does not speak TLS there", "unset DOCKER_TLS_VERIFY, or name the engine's TLS port"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        fix = "put cert.pem and key.pem, signed by the authority that the engine trusts, into DOCKER_CERT_PATH"
+        return "the engine does not accept this machine's certificate", fix
+    return None
 
 
 def _causes(error: BaseException) -> Any:

@@ -15,6 +15,7 @@ from gitlab.v4.objects import Group, Project, User
 from requests.adapters import HTTPAdapter
 
 from infra.clients import trust
+from infra.clients.gitlab_release import Release, require
 from infra.clients.openbao import OpenBao
 from infra.clients.request import Observer
 from infra.core.error import ServerError
@@ -162,6 +163,18 @@ class GitLab:
                 progress.start("gitlab", "waiting for GitLab to answer")
                 announced = True
             time.sleep(0.2)
+
+    def version(self) -> str:
+        """The version that GitLab tells whoever has signed in, such as `18.6.2-ee`."""
+        try:
+            answer: Any = self.api.http_get("/version")
+        except GitlabError as error:
+            raise explain(error, self.url) from error
+        return str(answer["version"])
+
+    def require_release(self) -> Release:
+        """GitLab's release. Raises ServerError where Forgeline can't work with it, with the one that is needed."""
+        return require(self.version(), self.url)
 
     def find_project(self, path: str) -> Project | None:
         """The project with this full path, or None."""

@@ -16,17 +16,19 @@ AUTHENTICATING_REALM = "NexusAuthenticatingRealm"
 class ArtifactStoreConfig:
     """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay.
 
-    `instance` tells whether the whole Nexus is Forgeline's. Where it is not, who may sign in and how, and what is
-    thrown away, are the affair of those who run it.
+    `accept_agreement` says whether Nexus's licence agreement is accepted, where a Nexus has one. `instance` tells
+    whether the whole Nexus is Forgeline's. Where it is not, its licence, who may sign in and how, and what is thrown
+    away, are the affair of those who run it.
     """
 
     maven_upstream: str
+    accept_agreement: bool = False
     proxy_days: int = 90
     instance: bool = True
 
 
 class ArtifactStore(pulumi.ComponentResource):
-    """Realms, no anonymous access, the repositories, cleanup of the proxy, and a role that reads dependencies."""
+    """The licence agreement, realms, no anonymous access, repositories, the proxy's cleanup, a role that reads."""
 
     def __init__(self, name: str, config: ArtifactStoreConfig) -> None:
         super().__init__("forgeline:component:ArtifactStore", name)
@@ -35,6 +37,7 @@ class ArtifactStore(pulumi.ComponentResource):
         cleanup: list[pulumi.Output[str]] | None = None
         if config.instance:
             self.ready += [
+                nexus.Agreement("agreement", accept=config.accept_agreement, opts=child),
                 nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child),
                 nexus.AnonymousAccess("anonymous", enabled=False, opts=child),
             ]

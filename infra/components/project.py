@@ -42,6 +42,8 @@ class ServiceProject(pulumi.ComponentResource):
             description=config.description,
             visibility="private",
             ci_config_path=config.pipeline_place,
+            # Without the first, GitLab passes over the second (`override_pipeline_variables_allowed?`).
+            restrict_user_defined_variables=True,
             ci_pipeline_variables_minimum_override_role="no_one_allowed",
             only_allow_merge_if_pipeline_succeeds=True,
             topics=[SERVICES_GROUP, *config.topics],

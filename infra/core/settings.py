@@ -107,6 +107,8 @@ class Profile(_Model):
     runner_concurrency: int = Field(default=4, ge=1, le=64)
     nexus_home: Path | None = None
     """An unpacked Nexus that is there already; without it the toolchain fetches one."""
+    accept_nexus_eula: bool = False
+    """Whether whoever writes this accepts the licence agreement of Nexus's Community Edition, 3.77 and later."""
     upstreams: Upstreams = Upstreams()
     gitlab_tier: GitLabTier = GitLabTier.FREE
     runner_services: bool = False

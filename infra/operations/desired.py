@@ -97,6 +97,7 @@ def platform_stack(
             openbao_url=settings.openbao_url,
             nexus_url=settings.nexus_url,
             maven_upstream=maven_upstream(environ, settings),
+            accept_nexus_agreement=settings.profile.accept_nexus_eula,
             pipeline_version=catalogue.release,
             pipeline_files=same_or_new(known.last_files, Source.of(settings, catalogue).files()),
             nexus_username=username,

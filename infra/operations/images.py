@@ -21,7 +21,8 @@ from infra.images.builder import Builder, PlannedImage
 from infra.images.debian import PROGRAM, DebianPart
 from infra.images.image import BILL_LABEL, CONTENT_LABEL, Image
 from infra.images.recipe import Recipe, chosen
-from infra.operations.doctor import Check, Verdict, mended
+from infra.operations.check import Check, Verdict
+from infra.operations.doctor import mended
 
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", PROGRAM, "uidmap")
 

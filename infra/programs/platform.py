@@ -45,6 +45,8 @@ class Platform:
     """Who sees what all services share."""
     other_releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Releases that were published before: path to git blob id, by version."""
+    accept_nexus_agreement: bool = False
+    """Whether the profile accepts the licence agreement of Nexus's Community Edition."""
     ca_pem: str | None = None
     """The authorities that sign the servers' certificates, if they are not the system's."""
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -100,7 +102,12 @@ def build(inputs: Platform, gates: Gates) -> None:
         ),
     )
     artifacts = ArtifactStore(
-        "artifacts", ArtifactStoreConfig(maven_upstream=inputs.maven_upstream, instance=inputs.instance)
+        "artifacts",
+        ArtifactStoreConfig(
+            maven_upstream=inputs.maven_upstream,
+            accept_agreement=inputs.accept_nexus_agreement,
+            instance=inputs.instance,
+        ),
     )
     shared = [
         vault.NexusRole(

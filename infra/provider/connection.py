@@ -94,6 +94,7 @@ class Connections:
         def gitlab() -> GitLab:
             client = GitLab.of(settings, self.openbao(), observe=observe)
             client.wait_ready(shown)
+            client.require_release()
             return client
 
         def nexus() -> NexusClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import requests
+import urllib3
 from docker.errors import DockerException
 from gitlab.exceptions import GitlabError
 from pydantic import ValidationError
@@ -17,11 +18,12 @@ def explained(error: Exception) -> Exception:
         return error
     if isinstance(error, GitlabError):
         return gitlab.explain(error, "GitLab")
-    if isinstance(error, DockerException):
+    # The other clients tell what their libraries raise; what comes bare from below the Docker SDK is the engine's.
+    if isinstance(error, DockerException | requests.RequestException | urllib3.exceptions.HTTPError):
         return container_engine.explain(error)
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return BadInputError(first["msg"], where=".".join(map(str, first["loc"])))
-    if isinstance(error, requests.RequestException | ConnectionError | TimeoutError):
+    if isinstance(error, ConnectionError | TimeoutError):
         return ServerError(f"the server did not answer: {type(error).__name__}", fix="run `forgeline status`")
     return RuntimeError(f"{type(error).__name__}: {error}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.provider.docker.config import CONFIG
 from infra.provider.docker.container import CONTAINER
 from infra.provider.docker.image import IMAGE
 from infra.provider.docker.network import NETWORK
+from infra.provider.docker.secret import SECRET
 from infra.provider.docker.volume import VOLUME
 from infra.provider.gitlab.files import REPOSITORY_FILES
 from infra.provider.gitlab.group import GROUP
@@ -24,7 +26,7 @@ from infra.provider.kind import Kind
 from infra.provider.lab.process import PROCESS
 from infra.provider.nexus.access import CONTENT_SELECTOR, PRIVILEGE, ROLE, USER
 from infra.provider.nexus.repository import BLOB_STORE, REPOSITORY
-from infra.provider.nexus.settings import ANONYMOUS_ACCESS, CLEANUP_POLICY, REALMS
+from infra.provider.nexus.settings import AGREEMENT, ANONYMOUS_ACCESS, CLEANUP_POLICY, REALMS
 from infra.provider.vault.jwt import JWT_CONFIG, JWT_ROLE
 from infra.provider.vault.mount import AUTH_MOUNT, PLUGIN, SECRETS_MOUNT
 from infra.provider.vault.nexus_engine import NEXUS_BACKEND, NEXUS_ROLE
@@ -32,9 +34,11 @@ from infra.provider.vault.policy import POLICY
 from infra.provider.vault.secret import KV_SECRET, TRANSIT_KEY
 
 _ALL: tuple[Kind[Any], ...] = (
+    CONFIG,
     CONTAINER,
     IMAGE,
     NETWORK,
+    SECRET,
     VOLUME,
     ACCESS_TOKEN,
     APPLICATION_SETTINGS,
@@ -52,6 +56,7 @@ _ALL: tuple[Kind[Any], ...] = (
     RUNNER,
     TAG,
     PROCESS,
+    AGREEMENT,
     ANONYMOUS_ACCESS,
     BLOB_STORE,
     CLEANUP_POLICY,

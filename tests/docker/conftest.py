@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.clients.container_engine import ContainerEngine
-from infra.core.error import ServerError
-
-PATIENCE = 60
-PACKAGE = ("apt-get", "install", "-y", "-qq", "docker.io")
+from tests.docker.certificate import Authority
+from tests.docker.daemon import Daemon, ensure_installed
+from tests.trial import free_ports
 
 PROGRAM = """
 package main
@@ -36,6 +34,15 @@ func main() {
 	switch mode {
 	case "healthy":
 		return
+	case "has":
+		if _, err := os.Stat(os.Args[2]); err != nil {
+			os.Exit(1)
+		}
+		return
+	case "show":
+		content, _ := os.ReadFile(os.Args[2])
+		os.Stdout.Write(content)
+		return
 	case "ill":
 		fmt.Println("the valve is stuck")
 		os.Exit(1)
@@ -53,51 +60,34 @@ func main() {
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as DOCKER_CERT_PATH has it, of the authority that the engine trusts."""
+    return Authority("the engine's").write(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls_port() -> int:
+    """Where the engine listens with TLS."""
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory, certificates: Path, tls_port: int) -> Iterator[str]:
     """The address of an engine that runs for these tests alone."""
-    if os.geteuid() != 0:
-        pytest.skip("starting a container engine needs root")
-    if shutil.which("dockerd") is None:
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False, timeout=300)
-        subprocess.run(PACKAGE, capture_output=True, check=False, timeout=300)
-    if shutil.which("dockerd") is None:
-        pytest.skip(f"there is no dockerd, and `{' '.join(PACKAGE)}` does not get it")
-    folder = tmp_path_factory.mktemp("engine")
-    address = f"unix://{folder}/docker.sock"
-    with (folder / "log").open("w") as log:
-        engine = subprocess.Popen(
-            [
-                "dockerd",
-                f"--host={address}",
-                f"--data-root={folder}/data",
-                f"--exec-root={folder}/exec",
-                f"--pidfile={folder}/pid",
-                "--bridge=none",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        wait(address, engine, folder / "log")
-        yield address
-    finally:
-        engine.terminate()
-        engine.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait(address: str, engine: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns when the engine answers. Skips, with its last lines, where this machine lets none run."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and engine.poll() is None:
-        try:
-            ContainerEngine.of({"DOCKER_HOST": address}).close()
-        except ServerError:
-            time.sleep(0.3)
-        else:
-            return
-    engine.terminate()
-    pytest.skip(f"dockerd does not run here: {log.read_text()[-400:]}")
+    ensure_installed("dockerd", "docker.io")
+    daemon = Daemon(
+        tmp_path_factory.mktemp("engine"),
+        f"--host=tcp://127.0.0.1:{tls_port}",
+        "--tlsverify",
+        f"--tlscacert={certificates}/ca.pem",
+        f"--tlscert={certificates}/cert.pem",
+        f"--tlskey={certificates}/key.pem",
+    )
+    daemon.start()
+    yield daemon.address
+    daemon.stop()
+    shutil.rmtree(daemon.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`forgeline doctor`: what this machine lacks."""
+"""`forgeline doctor`: what this machine lacks, and whether the servers that run can be worked with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.core.error import ExitCode
 from infra.operations.check import Check, Verdict
 from infra.operations.doctor import examine
+from infra.operations.server_check import examine_servers
 
 MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.MISSING: "[red]✗[/]"}
 
@@ -20,13 +21,15 @@ MARKS = {Verdict.FINE: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict
 @profile_option
 @pass_app
 def doctor(app: App) -> int:
-    """Say what this machine lacks, and the exact remedy for each.
+    """Say what this machine lacks, and the exact remedy for each; and of servers that run, which versions they are.
 
     Where others run the servers: what they are and can do, and which permissions are missing there, by name.
     Exit code 0 when everything needed is there, 3 when something is missing.
     """
     services = app.catalogue.services if app.settings.existing else ()
-    checks = examine(app.settings, os.environ, services)
+    # Of others' servers `examine` tells more than their versions.
+    own = () if app.settings.existing else examine_servers(app.settings)
+    checks = [*examine(app.settings, os.environ, services), *own]
     if app.as_json:
         app.print_json([check.as_json() for check in checks])
     else:

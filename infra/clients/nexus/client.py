@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import quote
 
 from infra.clients import trust
+from infra.clients.nexus.agreement import Agreement, AgreementError
 from infra.clients.nexus.transport import JSON, Basic, Transport, segment
 from infra.clients.openbao import OpenBao
 from infra.clients.request import Observer
@@ -107,19 +108,58 @@ class NexusClient:
         return self._transport.succeeds_for_anybody(f"{REST}/status/writable")
 
     def version(self) -> str:
-        """The version that the server's header tells, such as "3.71.0-06"."""
-        server = self._transport.request("GET", f"{REST}/status").headers.get("server", "")
-        return str(server).removeprefix("Nexus/").partition(" ")[0]
+        """The version that the server's header tells, such as "3.71.0-06"; nothing where a proxy took it away."""
+        return self._product()[0]
+
+    def edition(self) -> str:
+        """The edition that the server's header tells: "OSS", "COMMUNITY" or "PRO"; nothing where a proxy took it."""
+        return self._product()[1]
+
+    def _product(self) -> tuple[str, str]:
+        """Version and edition of a header such as `Nexus/3.77.1-01 (COMMUNITY)`."""
+        server = str(self._transport.request("GET", f"{REST}/status").headers.get("server", ""))
+        if not server.startswith("Nexus/"):
+            return "", ""
+        version, _, edition = server.removeprefix("Nexus/").partition(" ")
+        return version, edition.strip("()")
+
+    def agreement(self) -> Agreement | None:
+        """The licence agreement, or None where there is none (before 3.77) or this user may not ask for it."""
+        answer = self._transport.request("GET", f"{REST}/system/eula", accept={403, 404})
+        if not answer.is_success:
+            return None
+        told = answer.json()
+        return Agreement(accepted=bool(told.get("accepted")), disclaimer=str(told.get("disclaimer", "")))
+
+    def may_serve(self) -> bool:
+        """Whether no licence agreement is in the way of serving artifacts."""
+        agreement = self.agreement()
+        return agreement is None or agreement.accepted or self.edition() == "PRO"
+
+    def settle_agreement(self, *, accept: bool) -> None:
+        """Accepts the licence agreement, where there is one to accept and `accept` says so.
+
+        Raises AgreementError where it has to be accepted and may not be.
+        """
+        agreement = self.agreement()
+        if agreement is None or self.may_serve():
+            return
+        if not accept:
+            raise AgreementError(self.url, agreement.address)
+        # Any other text than Nexus's own is answered with 500.
+        body = {"accepted": True, "disclaimer": agreement.disclaimer}
+        self._transport.request("POST", f"{REST}/system/eula", json=body)
+        if not self.may_serve():
+            raise ServerError(
+                "Nexus took the acceptance of its licence agreement and did not keep it",
+                where=self.url,
+                fix="accept it on Nexus's own pages, as its administrator",
+            )
 
     def accepts(self, username: str, password: SecretValue) -> bool:
         """Whether this user may sign in with this password. That they may not see what is asked for is no refusal."""
         answer = self._transport.send("GET", f"{REST}/status/check", auth=Basic(username, lambda: password))
         return answer.status_code != 401
-
-    def edition(self) -> str:
-        """The edition that the server's header tells, such as "OSS" or "PRO"; nothing where it tells none."""
-        server = str(self._transport.send("GET", f"{REST}/status").headers.get("server", ""))
-        return server.partition("(")[2].rstrip(")")
 
     def permissions(self) -> list[str] | None:
         """What the user may do, as Nexus grants it: `nexus:roles:create,read`, …; None where it does not tell.

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from infra.clients import trust
+from infra.clients.nexus.agreement import AgreementError
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
@@ -150,6 +151,8 @@ class Transport:
                 where=place,
                 fix="it was changed by hand: put it where `forgeline credentials` says that it is kept",
             )
+        if answer.status_code == 403 and "EULA" in answer.text:
+            return AgreementError(self.url)
         fix = f"{self.username} lacks a privilege for this" if answer.status_code == 403 else ""
         return ServerError(f"Nexus refused: {_said(answer)} (HTTP {answer.status_code})", where=place, fix=fix)
 

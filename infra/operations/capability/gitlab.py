@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from infra.clients.openbao import OpenBao
 from infra.core.naming import PLATFORM_GROUP, SERVICES_GROUP, TEAMS_GROUP
 from infra.core.settings import Settings
 from infra.operations.check import Check, Verdict, fine
+from infra.operations.server_check import gitlab_check
 from infra.provider.gitlab.level import NAME, NUMBER
 
 SOON: Final = timedelta(days=14)
@@ -35,7 +37,7 @@ def _gitlab_server(settings: Settings, gitlab: GitLab) -> Iterator[Check]:
     gitlab.api.auth()
     user: Any = gitlab.api.user
     about: Any = _told(gitlab, "/metadata") or _told(gitlab, "/version") or {}
-    yield fine("gitlab version", f"{about.get('version')} ({about.get('revision')})")
+    yield replace(gitlab_check(gitlab), name="gitlab version")
     if "enterprise" in about:
         yield fine("gitlab edition", "Enterprise" if about["enterprise"] else "Community")
     administrator = bool(getattr(user, "is_admin", False))

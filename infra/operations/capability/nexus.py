@@ -57,6 +57,13 @@ def _nexus_server(settings: Settings, nexus: NexusClient) -> Iterator[Check]:
     yield fine("nexus version", nexus.version())
     if edition := nexus.edition():
         yield fine("nexus edition", edition)
+    if not nexus.may_serve():
+        yield Check(
+            name="nexus licence agreement",
+            verdict=Verdict.MISSING,
+            found="it serves nothing before its licence agreement is accepted",
+            fix="let those who run it accept it",
+        )
     granted = nexus.permissions()
     yield fine("nexus identity", username)
     if granted is None:

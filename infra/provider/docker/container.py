@@ -14,7 +14,7 @@ from docker.models.containers import Container as Running
 from docker.types import Mount
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from infra.clients.container_engine import absent
+from infra.clients.container_engine import absent, remedy
 from infra.core.error import ServerError
 from infra.core.server import ConfigFile
 from infra.provider.connection import Connections
@@ -260,7 +260,8 @@ def _settle(connections: Connections, wanted: Container) -> None:
 def _failed(container: Running, what: str, said: str = "") -> ServerError:
     lines = container.logs(tail=LAST_LINES).decode(errors="replace").strip()
     told = "\n".join(part for part in (said.strip(), lines) if part)
-    return ServerError(what, where=f"container {container.name}", detail=told, fix=f"docker logs {container.name}")
+    fix = remedy(what) or f"docker logs {container.name}"
+    return ServerError(what, where=f"container {container.name}", detail=told, fix=fix)
 
 
 def _delete(connections: Connections, wanted: Container) -> None:

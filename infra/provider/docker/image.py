@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from docker.errors import BuildError, ImageNotFound
+from docker.errors import APIError, BuildError, NotFound
 from pydantic import Field, model_validator
 
-from infra.clients.container_engine import absent
+from infra.clients.container_engine import absent, remedy
 from infra.core.error import ServerError
 from infra.provider.connection import Connections
 from infra.provider.kind import DIFFERS, Fields, Found, Inputs, Kind
@@ -21,8 +21,10 @@ LAST_LINES = 20
 class Image(Inputs):
     """An image by the name that it has here. Either `digest` says which is pulled, or `context` what it is built of."""
 
-    reference: str = Field(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
-    """Name and tag."""
+    reference: str = Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+    )
+    """Name and tag; before the name, where it is not the engine's own, the registry and its port."""
     digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     context: str | None = None
     """A folder with a Dockerfile."""
@@ -63,18 +65,33 @@ def _read(connections: Connections, wanted: Image) -> Found | None:
 
 
 def _create(connections: Connections, wanted: Image) -> Fields:
-    images = connections.engine().client.images
-    if wanted.digest is not None:
-        try:
-            image = images.pull(wanted.name, tag=wanted.digest)
-        except ImageNotFound as error:
-            fix = "see that the registry is reachable; without one, `forgeline images build` makes the images here"
-            where = f"{wanted.name}@{wanted.digest}"
-            raise ServerError("there is no such image to be pulled", where=where, fix=fix) from error
-        image.tag(wanted.reference)
-        return {"image_id": image.id}
+    return {"image_id": _pulled(connections, wanted) if wanted.digest is not None else _built(connections, wanted)}
+
+
+def _pulled(connections: Connections, wanted: Image) -> str:
+    client = connections.engine().client
+    place = f"{wanted.name}@{wanted.digest}"
+    fix = "see that the registry is reachable; without one, `forgeline images build` makes the images here"
     try:
-        labels = {CONTEXT_LABEL: str(wanted.context_sha256)}
+        # The SDK's own `images.pull` passes over the errors that come while the layers do.
+        for line in client.api.pull(wanted.name, tag=wanted.digest, stream=True, decode=True):
+            if line.get("error"):
+                said = str(line["error"])
+                raise ServerError(f"the image can't be pulled: {said}", where=place, fix=remedy(said) or fix)
+        image = client.images.get(place)
+    except NotFound as error:
+        raise ServerError("there is no such image to be pulled", where=place, fix=fix) from error
+    except APIError as error:
+        said = str(error.explanation or error)
+        raise ServerError(f"the image can't be pulled: {said}", where=place, fix=remedy(said) or fix) from error
+    image.tag(wanted.reference)
+    return str(image.id)
+
+
+def _built(connections: Connections, wanted: Image) -> str:
+    images = connections.engine().client.images
+    labels = {CONTEXT_LABEL: str(wanted.context_sha256)}
+    try:
         image, _ = images.build(path=str(wanted.context), tag=wanted.reference, labels=labels, rm=True, forcerm=True)
     except BuildError as error:
         told = [str(line.get("stream") or line.get("error") or "").rstrip() for line in _lines(error.build_log)]
@@ -82,9 +99,13 @@ def _create(connections: Connections, wanted: Image) -> Fields:
             f"the image can't be built: {error.msg}",
             where=f"{wanted.context}/Dockerfile",
             detail="\n".join([line for line in told if line][-LAST_LINES:]),
-            fix="mend the Dockerfile",
+            fix=remedy(str(error.msg)) or "mend the Dockerfile",
         ) from error
-    return {"image_id": image.id}
+    except APIError as error:
+        said = str(error.explanation or error)
+        fix = remedy(said) or "mend the Dockerfile"
+        raise ServerError(f"the image can't be built: {said}", where=str(wanted.context), fix=fix) from error
+    return str(image.id)
 
 
 def _lines(log: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ class Project(Inputs):
     description: str = ""
     visibility: Visibility = "private"
     ci_config_path: str | None = None
+    restrict_user_defined_variables: bool | None = None
+    """Whether the next field counts. On by itself from GitLab 17.10 on."""
     ci_pipeline_variables_minimum_override_role: (
         Literal["no_one_allowed", "developer", "maintainer", "owner"] | None
     ) = None

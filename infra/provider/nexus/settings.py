@@ -1,4 +1,4 @@
-"""What a whole Nexus has once: active realms and anonymous access; and its cleanup policies."""
+"""What a whole Nexus has once: its licence agreement, active realms, anonymous access; and its cleanup policies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from infra.provider.connection import Connections
 from infra.provider.kind import Fields, Found, Inputs, Kind, nothing_to_delete
 
 AUTHORIZING_REALM = "NexusAuthorizingRealm"
+
+
+class Agreement(Inputs):
+    """The licence agreement of Nexus's Community Edition, accepted. It stays so when the resource is removed.
+
+    Where it has to be accepted and `accept` is not given, making the resource fails and says what to do.
+    """
+
+    name: Literal["eula"] = "eula"
+    accept: bool = False
+    """Whether a person decided to."""
 
 
 class Realms(Inputs):
@@ -56,6 +67,15 @@ _CRITERIA = {
     "release_type": "criteriaReleaseType",
     "asset_regex": "criteriaAssetRegex",
 }
+
+
+def _read_agreement(connections: Connections, _wanted: Agreement) -> Found | None:
+    return Found(fields={"name": "eula"}) if connections.nexus().may_serve() else None
+
+
+def _accept_agreement(connections: Connections, wanted: Agreement) -> Fields:
+    connections.nexus().settle_agreement(accept=wanted.accept)
+    return {}
 
 
 def _read_realms(connections: Connections, _wanted: Realms) -> Found:
@@ -109,6 +129,16 @@ def _delete_policy(connections: Connections, wanted: CleanupPolicy) -> None:
     connections.nexus().delete_cleanup_policy(wanted.name)
 
 
+AGREEMENT = Kind(
+    type_name="forgeline:nexus:Agreement",
+    inputs=Agreement,
+    key=("name",),
+    write_only=frozenset({"accept"}),
+    read=_read_agreement,
+    create=_accept_agreement,
+    update=lambda connections, _old, wanted: _accept_agreement(connections, wanted),
+    delete=nothing_to_delete,
+)
 ANONYMOUS_ACCESS = Kind(
     type_name="forgeline:nexus:AnonymousAccess",
     inputs=AnonymousAccess,

@@ -8,6 +8,36 @@ from typing import Any
 import pulumi
 
 
+class Config(pulumi.CustomResource):
+    """A config of the swarm. Other content is given to the services that use it, one after the other."""
+
+    name: pulumi.Output[str]
+    content: pulumi.Output[str]
+    labels: pulumi.Output[Mapping[str, str]]
+    config_id: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        content: pulumi.Input[str],
+        labels: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:docker:Config",
+            resource_name,
+            {
+                "name": name,
+                "content": content,
+                "labels": labels,
+                "config_id": None,
+            },
+            opts,
+        )
+
+
 class Container(pulumi.CustomResource):
     """A container, running unless `running` says otherwise. Nothing secret is in it but in its files."""
 
@@ -159,6 +189,36 @@ class Network(pulumi.CustomResource):
                 "subnet": subnet,
                 "labels": labels,
                 "network_id": None,
+            },
+            opts,
+        )
+
+
+class Secret(pulumi.CustomResource):
+    """A secret of the swarm. Another value is given to the services that use it, one after the other."""
+
+    name: pulumi.Output[str]
+    value: pulumi.Output[str]
+    labels: pulumi.Output[Mapping[str, str]]
+    secret_id: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str],
+        value: pulumi.Input[str],
+        labels: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:docker:Secret",
+            resource_name,
+            {
+                "name": name,
+                "value": value,
+                "labels": labels,
+                "secret_id": None,
             },
             opts,
         )

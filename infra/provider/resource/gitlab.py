@@ -301,6 +301,7 @@ class Project(pulumi.CustomResource):
     description: pulumi.Output[str]
     visibility: pulumi.Output[str]
     ci_config_path: pulumi.Output[str]
+    restrict_user_defined_variables: pulumi.Output[bool]
     ci_pipeline_variables_minimum_override_role: pulumi.Output[str]
     default_branch: pulumi.Output[str]
     merge_method: pulumi.Output[str]
@@ -330,6 +331,7 @@ class Project(pulumi.CustomResource):
         description: pulumi.Input[str] | None = None,
         visibility: pulumi.Input[str] | None = None,
         ci_config_path: pulumi.Input[str] | None = None,
+        restrict_user_defined_variables: pulumi.Input[bool] | None = None,
         ci_pipeline_variables_minimum_override_role: pulumi.Input[str] | None = None,
         default_branch: pulumi.Input[str] | None = None,
         merge_method: pulumi.Input[str] | None = None,
@@ -357,6 +359,7 @@ class Project(pulumi.CustomResource):
                 "description": description,
                 "visibility": visibility,
                 "ci_config_path": ci_config_path,
+                "restrict_user_defined_variables": restrict_user_defined_variables,
                 "ci_pipeline_variables_minimum_override_role": ci_pipeline_variables_minimum_override_role,
                 "default_branch": default_branch,
                 "merge_method": merge_method,

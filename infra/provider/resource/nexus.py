@@ -9,6 +9,34 @@ from collections.abc import Sequence
 import pulumi
 
 
+class Agreement(pulumi.CustomResource):
+    """The licence agreement of Nexus's Community Edition, accepted. It stays so when the resource is removed.
+
+    Where it has to be accepted and `accept` is not given, making the resource fails and says what to do.
+    """
+
+    name: pulumi.Output[str]
+    accept: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        name: pulumi.Input[str] | None = None,
+        accept: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:nexus:Agreement",
+            resource_name,
+            {
+                "name": name,
+                "accept": accept,
+            },
+            opts,
+        )
+
+
 class AnonymousAccess(pulumi.CustomResource):
     """Whether someone who has not signed in may read. Removing the resource leaves it as it is."""
 

@@ -33,6 +33,7 @@ def test_the_pipeline_is_out_of_the_team_s_reach(made: Any) -> None:
     project = _inputs(made, "gitlab:Project", "trading/alpha")
     assert project["ci_config_path"] == "alpha.yml@platform/pipelines:v1.2.3"
     assert project["ci_pipeline_variables_minimum_override_role"] == "no_one_allowed"
+    assert project["restrict_user_defined_variables"] is True
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from infra.core.settings import Profile, ServerPorts, Settings
 from infra.operations import doctor
 from infra.operations.check import Check, Verdict
 from infra.operations.doctor import examine
+from infra.operations.server_check import examine_servers
 
 
 @pytest.fixture
@@ -70,3 +71,10 @@ def test_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = named(examine(settings(tmp_path), os.environ), "disk")
     assert check.verdict is Verdict.MISSING
     assert "FORGELINE_STATE" in check.fix
+
+
+def test_servers_that_are_yet_to_be_started_are_no_finding(tmp_path: Path) -> None:
+    assert examine_servers(settings(tmp_path)) == []
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "bootstrap.key").write_bytes(b"x" * 32)
+    assert examine_servers(settings(tmp_path)) == [], "nobody listens on its ports"

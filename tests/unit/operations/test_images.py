@@ -19,7 +19,7 @@ from infra.images.layer import Layers, Made
 from infra.images.part import Bench
 from infra.images.recipe import Recipe
 from infra.operations import images as module
-from infra.operations.doctor import Verdict
+from infra.operations.check import Verdict
 from infra.operations.images import Images, debian_maker
 from infra.toolchain.toolchain import Toolchain
 

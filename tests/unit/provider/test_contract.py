@@ -95,6 +95,7 @@ CASES = [
          changed={"files": {"a.txt": "three\n", "d.txt": "four\n"}}, stays=True),
     Case(kind="gitlab:Tag", inputs={"project": "contract/tagged", "tag": "v1", "ref": "main",
                                     "blobs": blob_ids({"r.txt": "r\n"})}),
+    Case(kind="nexus:Agreement", inputs={"accept": False}, stays=True),
     Case(kind="nexus:BlobStore", inputs={"name": "contract", "path": "contract"}),
     Case(kind="nexus:CleanupPolicy", inputs={"name": "contract", "format": "raw", "last_downloaded": 30},
          changed={"last_downloaded": 60, "notes": "n"}),
