@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from infra.lab.gitlab.access import Role, memberships, project_role, role_in_group
+from infra.lab.gitlab.access import Role, memberships, project_role, role_in_group, visible_issues
 from infra.lab.gitlab.api.avatar import Owner, avatar_url
 from infra.lab.gitlab.api.namespace import show_namespace
 from infra.lab.gitlab.api.project_field import SWITCHES
@@ -16,6 +16,7 @@ from infra.lab.gitlab.api.user import basic
 from infra.lab.gitlab.instance import Instance
 from infra.lab.gitlab.push import BRANCH
 from infra.lab.gitlab.store.base import stamp
+from infra.lab.gitlab.store.issue import Issue, IssueState
 from infra.lab.gitlab.store.member import Share
 from infra.lab.gitlab.store.project import SETTING_DEFAULTS, Project
 from infra.lab.gitlab.store.push import KnownRef
@@ -90,7 +91,7 @@ def show_project(
         "import_type": None,
         "import_status": "none",
         "import_error": None,
-        "open_issues_count": 0,
+        "open_issues_count": _open_issues(request, session, project),
         "description_html": "",
         "updated_at": stamp(project.updated_at),
         "ci_job_token_scope_enabled": project.setting("ci_job_token_scope_enabled"),
@@ -103,6 +104,11 @@ def show_project(
     if permissions:
         shown["permissions"] = _permissions(session, request, project)
     return shown
+
+
+def _open_issues(request: Request, session: Session, project: Project) -> int:
+    seen = visible_issues(session, request.identity, project)
+    return session.scalar(select(func.count(Issue.id)).where(seen, Issue.state == IssueState.OPENED)) or 0
 
 
 _LINKS = {
