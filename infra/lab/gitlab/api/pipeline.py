@@ -195,7 +195,7 @@ def list_jobs(request: Request, statement: Select[Job]) -> Response:
         statement = statement.where(Job.status.in_(request.params["scope"]))
     view = JobView(request.instance, request.session)
     ordered = statement.order_by(Job.id.desc()).options(selectinload(Job.pipeline))
-    return paginate(request, ordered, view.show)
+    return paginate(request, ordered, view.show, load=view.load)
 
 
 def _bridges(request: Request) -> Answer:
