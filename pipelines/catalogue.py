@@ -12,12 +12,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, SERVICES_GROUP, service_project
+from infra.core.naming import (
+    SERVICE_NAME,
+    SERVICE_NAME_LIMIT,
+    SERVICES_GROUP,
+    pipeline_place,
+    service_project,
+    team_group,
+    under,
+)
 from infra.core.settings import PIPELINES, Settings
 from pipelines.field import Line, TeamName
 from pipelines.override import Overrides, gate_refusal, refusals
@@ -104,6 +112,8 @@ class Service(_Model):
     hold: Hold | None = None
     """A service with it is left alone by roll-outs."""
     overrides: Overrides = Overrides()
+    _base: str = PrivateAttr(default="")
+    """No property of the service: the profile says it."""
 
     @field_validator("owners", "dependencies", "environments")
     @classmethod
@@ -125,9 +135,29 @@ class Service(_Model):
         return max(COVERAGE_FLOORS[self.tier], self.overrides.coverage or 0)
 
     @property
+    def base_group(self) -> str:
+        """The GitLab group below which everything is; empty for the top."""
+        return self._base
+
+    @property
     def project(self) -> str:
         """The full path of the service's GitLab project."""
-        return self.repository or service_project(self.name)
+        return under(self.base_group, self.repository or service_project(self.name))
+
+    @property
+    def owner_groups(self) -> tuple[str, ...]:
+        """The full paths of the GitLab groups of its owners."""
+        return tuple(under(self.base_group, team_group(owner)) for owner in self.owners)
+
+    def pipeline_place(self, version: str) -> str:
+        """Where its pipeline of a release is, as GitLab's project setting `ci_config_path` has it."""
+        return pipeline_place(self.name, version, self.base_group)
+
+    def below(self, base: str) -> Service:
+        """The same service in a GitLab where everything is below the group `base`."""
+        copy = self.model_copy()
+        copy._base = base
+        return copy
 
 
 class ReleaseFile(_Model):
@@ -161,7 +191,9 @@ class Catalogue:
     def of(settings: Settings, drafts: Drafts | None = None) -> Catalogue:
         """The catalogue that the settings name, as `drafts` would make it. Raises what `load_catalogue` raises."""
         drafts = drafts or {}
-        return load_catalogue(settings.catalog, release=settings.release_file, teams=settings.teams, drafts=drafts)
+        found = load_catalogue(settings.catalog, release=settings.release_file, teams=settings.teams, drafts=drafts)
+        base = settings.base_group
+        return replace(found, services={name: one.below(base) for name, one in found.services.items()})
 
     def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from infra.core.document import InvalidDocumentError, nearest, parse, place, read_text
 from infra.core.finding import Finding, Severity
-from infra.core.settings import Profile
+from infra.core.settings import Profile, Settings
 from pipelines.catalogue import Catalogue, Environment, Language, Service, Tier
 from pipelines.field import Line
 from pipelines.port import free_port
@@ -267,13 +267,13 @@ def _warnings(wishes: Sequence[Placed], known: Catalogue, new: set[str]) -> Iter
             yield placed.finding("look-alike", "name", message, "choose a name that differs more", Severity.WARNING)
 
 
-def environments_of(service: Service, profile: Profile) -> list[dict[str, Any]]:
+def environments_of(service: Service, settings: Settings) -> list[dict[str, Any]]:
     """Where the service will run: environment, port, and the address that says whether it is healthy."""
     shown = []
     for environment in Environment:
-        offset = profile.environment_port_offsets.get(environment)
+        offset = settings.profile.environment_port_offsets.get(environment)
         if environment in service.environments and offset is not None:
             port = service.port + offset
-            health = f"http://{profile.address}:{port}/health"
+            health = f"http://{settings.environment_address}:{port}/health"
             shown.append({"environment": str(environment), "port": port, "health": health})
     return shown

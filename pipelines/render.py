@@ -73,7 +73,7 @@ class Context:
         return cls(
             release=catalogue.release,
             tools=catalogue.tools,
-            address=profile.address,
+            address=settings.environment_address,
             port_offsets=profile.environment_port_offsets,
             ports={service.name: service.port for service in catalogue},
             policy=load_policy(settings.policy),
@@ -151,7 +151,7 @@ def _values(service: Service, context: Context) -> dict[str, Any]:
         },
         "overrides": overrides.model_dump(mode="json", exclude={"coverage", "timeout_minutes"}),
         "pipeline": context.release,
-        "pipeline_place": f"{service.name}.yml@{naming.PIPELINES_PROJECT}:{context.release}",
+        "pipeline_place": service.pipeline_place(context.release),
         "stages": list(stages(environments)),
         "gates_before_publish": list(GATES_BEFORE_PUBLISH),
         "tools": dict(context.tools),

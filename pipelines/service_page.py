@@ -29,16 +29,16 @@ def service_page(service: Service, settings: Settings) -> str:
         lstrip_blocks=True,
     )
     repository, _, path = artifact_path(service, "VERSION").partition("/")
-    environments = environments_of(service, settings.profile)
+    environments = environments_of(service, settings)
     return environment.get_template("delivery.md.j2").render(
         name=service.name,
         description=service.description,
-        owners=code_owners(service.owners),
+        owners=code_owners(service.owners, service.base_group),
         tier=str(service.tier),
         coverage_floor=service.coverage_floor,
         project_url=f"{settings.gitlab_url}/{service.project}",
-        pipeline_place=naming.pipeline_place(service.name, service.pipeline),
-        pipelines_project=naming.PIPELINES_PROJECT,
+        pipeline_place=service.pipeline_place(service.pipeline),
+        pipelines_project=naming.under(settings.base_group, naming.PIPELINES_PROJECT),
         environments=environments,
         build_role=naming.build_role(service.name),
         publish_role=naming.publish_role(service.name),

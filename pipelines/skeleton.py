@@ -19,7 +19,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from infra.core.error import BadInputError
-from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group
+from infra.core.naming import SERVICE_NAME, SERVICE_NAME_LIMIT, dependency_variable, team_group, under
 from infra.core.settings import ROOT
 
 GO_MODULES: Final = "forgeline.internal/trading"
@@ -62,6 +62,10 @@ class SkeletonService(Protocol):
         """Teams."""
 
     @property
+    def base_group(self) -> str:
+        """The GitLab group below which everything is; empty for the top."""
+
+    @property
     def port(self) -> int:
         """The port on which the service listens if nobody says otherwise."""
 
@@ -94,7 +98,7 @@ def render_skeleton(service: SkeletonService, *, root: Path = ROOT) -> dict[str,
         "domain_readme": f"{domain}/README.part.j2",
         "domain_checks": f"{domain}/checks.part.j2",
     }
-    environment = _environment(templates)
+    environment = _environment(templates, service.base_group)
     files: dict[str, str] = {}
     for layer in ("common", language, f"{domain}/{language}"):
         for template in _templates(templates / layer):
@@ -120,9 +124,9 @@ def go_module(name: str) -> str:
     return f"{GO_MODULES}/{name}"
 
 
-def code_owners(owners: Iterable[str]) -> str:
+def code_owners(owners: Iterable[str], base: str = "") -> str:
     """Teams as CODEOWNERS spells them, by their GitLab groups: `@teams/risk @teams/trading-core`."""
-    return " ".join("@" + team_group(owner.removeprefix("@")) for owner in owners)
+    return " ".join("@" + under(base, team_group(owner.removeprefix("@"))) for owner in owners)
 
 
 def _check(service: SkeletonService, templates: Path) -> None:
@@ -155,7 +159,7 @@ def is_reserved(name: str, language: str) -> bool:
     return language == "go" and name in _GO_FOLDERS
 
 
-def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
+def _environment(templates: Path, base: str) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(templates),
         undefined=StrictUndefined,
@@ -165,7 +169,7 @@ def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        code_owners=code_owners,
+        code_owners=lambda owners: code_owners(owners, base),
         go_module=go_module,
         java_package=java_package,
         json=lambda value: json.dumps(value, ensure_ascii=False),

@@ -93,6 +93,17 @@ json_option = click.option(
 """For commands whose output is read by programs as often as by people: `--json` may also stand at the end."""
 
 
+def _set_profile(context: click.Context, _parameter: click.Parameter, wanted: str | None) -> None:
+    if wanted is not None:
+        context.ensure_object(App).profile = wanted
+
+
+profile_option = click.option(
+    "--profile", metavar="NAME|FILE", expose_value=False, callback=_set_profile, help="As `forgeline --profile`."
+)
+"""For commands that people try on one profile after the other: `--profile` may also stand at the end."""
+
+
 def at_a_terminal() -> bool:
     """Whether somebody is there who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -92,8 +92,11 @@ def show_onboarded(app: App, done: Onboarded, seconds: float) -> None:
     ):
         out.print(f"  {what:<14} {escape(str(link))}", soft_wrap=True)
     program = app.program
+    red = any(run.ended and not run.green for run in done.runs)
+    again = (f"mend what the job's log says, then {program} pipelines run {service.name} --wait",)
     out.print("Next:")
     for step in (
+        *(again if red else ()),
         "commit the files that changed in the catalogue",
         f"git clone {url}.git, and work on branches with merge requests; {' '.join(service.owners)} approves",
         f"{program} pipelines explain {service.name}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import gitlab
 import requests
@@ -13,10 +14,14 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabError, GitlabGetE
 from gitlab.v4.objects import Group, Project, User
 from requests.adapters import HTTPAdapter
 
+from infra.clients import trust
+from infra.clients.openbao import OpenBao
 from infra.clients.request import Observer
 from infra.core.error import ServerError
+from infra.core.naming import GITLAB_ROOT, under
 from infra.core.progress import Progress
-from infra.core.secret import SecretValue
+from infra.core.secret import Secret, SecretRef, SecretValue, parse_secret
+from infra.core.settings import Settings
 
 TIMEOUT = 60.0
 """Seconds a single request may take."""
@@ -31,7 +36,7 @@ def explain(error: GitlabError, url: str) -> ServerError:
     message = error.error_message
     text = message if isinstance(message, str) else str(message)
     if isinstance(error, GitlabAuthenticationError) or code == 401:
-        fix = "GitLab does not know the token: run `forgeline up`, which makes a new one"
+        fix = "GitLab does not know the token: `forgeline up` makes a new one, unless the profile says where it is kept"
     elif code == 403:
         fix = "the token's user needs the administrator or owner role for this"
     elif code == 501:
@@ -41,6 +46,12 @@ def explain(error: GitlabError, url: str) -> ServerError:
     else:
         fix = ""
     return ServerError(f"GitLab refused: {text}" + (f" (HTTP {code})" if code else ""), where=url, fix=fix)
+
+
+def token_reference(settings: Settings) -> Secret:
+    """Where the token is kept with which Forgeline configures GitLab."""
+    servers = settings.profile.servers
+    return SecretRef(GITLAB_ROOT, "token") if servers is None else parse_secret(servers.gitlab.token)
 
 
 class NoAnswerError(ServerError):
@@ -59,7 +70,7 @@ class _Session(requests.Session):
             raise NoAnswerError(
                 f"GitLab does not answer ({type(error).__name__})",
                 where=place,
-                fix="`forgeline status` shows what runs; `forgeline up` starts what does not",
+                fix="`forgeline status` shows what answers; `forgeline up` starts what is Forgeline's own",
             ) from error
 
 
@@ -67,10 +78,22 @@ class GitLab:
     """One GitLab, spoken to as one user. Safe to use from several threads."""
 
     def __init__(
-        self, url: str, token: SecretValue, *, observe: Observer | None = None, timeout: float = TIMEOUT
+        self,
+        url: str,
+        token: SecretValue,
+        *,
+        observe: Observer | None = None,
+        timeout: float = TIMEOUT,
+        trusted: Path | None = None,
+        base: str = "",
     ) -> None:
-        """`url` is GitLab's external address. `observe` is told of every request, which may take `timeout` seconds."""
+        """`url` is GitLab's external address. `observe` is told of every request, which may take `timeout` seconds.
+
+        `trusted` is a file of the authorities that are trusted, if they are not the library's own. `base` is the
+        group below which everything is, empty for the top.
+        """
         self.url = url
+        self.base = base
         session = _Session()
         session.trust_env = False
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -80,8 +103,35 @@ class GitLab:
         if observe is not None:
             session.hooks["response"].append(_hook(observe))
         self.api = gitlab.Gitlab(
-            url, private_token=token.reveal(), session=session, timeout=timeout, retry_transient_errors=False
+            url,
+            private_token=token.reveal(),
+            session=session,
+            timeout=timeout,
+            retry_transient_errors=False,
+            ssl_verify=str(trusted) if trusted else True,
         )
+
+    @classmethod
+    def of(
+        cls, settings: Settings, openbao: OpenBao, *, observe: Observer | None = None, timeout: float = TIMEOUT
+    ) -> Self:
+        """The client of this profile's GitLab, with the token that OpenBao has or that the profile names.
+
+        Raises ServerError or BadInputError where the token can't be had.
+        """
+        token = openbao.resolve(token_reference(settings))
+        return cls(
+            settings.gitlab_url,
+            token,
+            observe=observe,
+            timeout=timeout,
+            trusted=trust.bundle(settings),
+            base=settings.base_group,
+        )
+
+    def under(self, path: str) -> str:
+        """The full path of a group or project of Forgeline's."""
+        return under(self.base, path)
 
     def close(self) -> None:
         """Close the connections."""

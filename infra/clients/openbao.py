@@ -1,13 +1,15 @@
-"""The client of OpenBao: hvac, signed in as Forgeline's operator, with our errors and a request observer.
+"""The client of OpenBao: hvac, signed in as Forgeline's operator or as the profile says, with our errors and observer.
 
-The token lives in memory only. It is a batch token: OpenBao stores nothing for it, so signing in changes nothing.
+The token lives in memory only. The operator's is a batch token: OpenBao stores nothing for it, so signing in changes
+nothing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import hvac
@@ -15,12 +17,15 @@ import requests
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown, VaultError, VaultNotInitialized
 from requests.adapters import HTTPAdapter
 
+from infra.clients import trust
 from infra.clients.bootstrap import derive, random_secret, read_key
+from infra.clients.given import read_given
+from infra.clients.identity import Identity, identity_of, named
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.naming import KV_MOUNT
 from infra.core.progress import Progress
-from infra.core.secret import DerivedSecret, SecretRef, SecretValue
+from infra.core.secret import DerivedSecret, GivenSecret, Keeper, Secret, SecretValue
 from infra.core.server import Credential
 from infra.core.settings import Settings
 
@@ -48,27 +53,48 @@ class OpenBao:
         url: str,
         *,
         key: Callable[[], bytes],
-        username: str = OPERATOR,
+        identity: Identity | None = None,
+        namespace: str = "",
+        trusted: Path | None = None,
         observe: Observer | None = None,
     ) -> None:
-        """`key` gives the bootstrap key, from which the operator's password is derived."""
+        """`key` gives the bootstrap key, from which the password of the operator is derived, unless it is another's.
+
+        `trusted` is a file of the authorities that are trusted, if they are not the library's own.
+        """
         self.url = url
         self._key = key
-        self._username = username
+        self._identity = identity or _operator(key)
         self._lock = threading.Lock()
         self._signed_in = float("-inf")
         self._refused_since = 0.0
         session = requests.Session()
         session.trust_env = False
+        session.verify = str(trusted) if trusted else True
         session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=32))
         if observe is not None:
             session.hooks["response"].append(_hook(observe))
-        self._client = hvac.Client(url=url, token="", session=session, timeout=TIMEOUT, namespace="")
+        self._client = hvac.Client(url=url, token="", session=session, timeout=TIMEOUT, namespace=namespace)
+        # A server's health is no namespace's affair.
+        self._anybody = hvac.Client(url=url, token="", session=session, timeout=TIMEOUT, namespace="")
 
     @classmethod
     def of(cls, settings: Settings, *, observe: Observer | None = None) -> Self:
         """The client of this profile's OpenBao."""
-        return cls(settings.openbao_url, key=lambda: read_key(settings.bootstrap_key), observe=observe)
+        servers = settings.profile.servers
+        return cls(
+            settings.openbao_url,
+            key=lambda: read_key(settings.bootstrap_key),
+            identity=None if servers is None else identity_of(servers.openbao),
+            namespace="" if servers is None else servers.openbao.namespace,
+            trusted=trust.bundle(settings),
+            observe=observe,
+        )
+
+    @property
+    def who(self) -> str:
+        """As whom OpenBao is spoken to."""
+        return self._identity.name
 
     def close(self) -> None:
         """Close the connections."""
@@ -77,7 +103,7 @@ class OpenBao:
     def health(self) -> JSON | None:
         """What OpenBao says of itself (`initialized`, `sealed`, `version`, …), or None where nobody answers."""
         try:
-            answer = self._client.sys.read_health_status(method="GET", standby_ok=True)
+            answer = self._anybody.sys.read_health_status(method="GET", standby_ok=True)
         except (VaultError, requests.RequestException):
             return None
         return answer if isinstance(answer, dict) else dict(answer.json())
@@ -166,14 +192,31 @@ class OpenBao:
         metadata = self.read(f"{KV_MOUNT}/metadata/{path}")
         return {"version": metadata["current_version"]} if metadata else {}
 
-    def resolve(self, reference: SecretRef | DerivedSecret) -> SecretValue:
-        """The value of a reference. Raises ServerError where there is none."""
+    def resolve(self, reference: Secret) -> SecretValue:
+        """The value of a reference. Raises ServerError or BadInputError where there is none."""
         if isinstance(reference, DerivedSecret):
             return derive(self._key(), reference.purpose)
+        if isinstance(reference, GivenSecret):
+            return self._kept(reference) if reference.keeper is Keeper.VAULT else read_given(reference)
         fields = self.read_kv(reference.path)
         if fields is None or reference.field not in fields:
             raise ServerError("there is no such secret", where=str(reference), fix="`forgeline up` makes it")
         return fields[reference.field]
+
+    def _kept(self, reference: GivenSecret) -> SecretValue:
+        """What an entry of any KV engine has, of either version: the server says which it is."""
+        # https://openbao.org/api-docs/system/internal-ui-mounts/: open to whoever may use the path.
+        mount = self.read(f"sys/internal/ui/mounts/{reference.place}") or {}
+        path = str(mount.get("path", ""))
+        below = reference.place.removeprefix(path)
+        two = (mount.get("options") or {}).get("version") == "2"
+        answer = self.read(f"{path}data/{below}" if two else f"{path}{below}") or {}
+        fields = (answer.get("data") or {}) if two else answer
+        if reference.field not in fields:
+            raise ServerError(
+                "there is no such secret", where=str(reference), fix="look at where the profile says it is"
+            )
+        return SecretValue(str(fields[reference.field]))
 
     # Any path
 
@@ -219,6 +262,12 @@ class OpenBao:
         """Auth methods by path, with a slash at the end, as `sys/auth` tells them."""
         return self.read("sys/auth") or {}
 
+    def granted(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        """What the identity may do on each path, as its policies call it: `create`, `read`, …, `root`, `deny`."""
+        asked = list(paths)
+        answer = self.write("sys/capabilities-self", {"paths": asked})
+        return {path: list(answer.get(path) or []) for path in asked}
+
     def audit_devices(self) -> dict[str, JSON]:
         """Audit devices by path, with a slash at the end, as `sys/audit` tells them."""
         return self.read("sys/audit") or {}
@@ -244,9 +293,8 @@ class OpenBao:
         with self._lock:
             if time.monotonic() - self._signed_in < TOKEN_SECONDS:
                 return
-            password = derive(self._key(), OPERATOR_SECRET.purpose)
             try:
-                self._client.auth.userpass.login(self._username, password.reveal())
+                self._identity.sign_in(self._client)
             except (VaultError, requests.RequestException) as error:
                 raise self._explain(error, signing_in=True) from None
             self._signed_in = time.monotonic()
@@ -255,7 +303,9 @@ class OpenBao:
         """The error a person can act on. The chain is cut on purpose: hvac's frames hold the request's body."""
         if isinstance(error, requests.RequestException):
             return ServerError(
-                f"does not answer ({type(error).__name__})", where=self.url, fix="`forgeline up` starts OpenBao"
+                f"does not answer ({type(error).__name__})",
+                where=self.url,
+                fix="`forgeline up` starts it, unless the profile says where it is",
             )
         said = "; ".join(error.errors or []) or type(error).__name__
         place = f"{self.url} {_path(error)}"
@@ -263,20 +313,29 @@ class OpenBao:
             return ServerError(f"OpenBao is not ready: {said}", where=place, fix="wait, or see its log")
         if signing_in and isinstance(error, InvalidRequest | Forbidden | InvalidPath):
             return RefusedError(
-                f"OpenBao refused the login of {self._username}: {said}",
+                f"OpenBao refused the login of {self._identity.name}: {said}",
                 where=place,
-                fix="it was initialized with another bootstrap.key: bring that key back, or `forgeline destroy`",
+                fix=self._identity.fix,
             )
         if isinstance(error, InvalidPath):
             return NotFoundError(f"OpenBao has nothing here: {said}", where=place)
         if isinstance(error, InvalidRequest) and "check-and-set" in said:
             return ConflictError(f"OpenBao refused: {said}", where=place, fix="run it again")
-        fix = f"the policy of {self._username} does not allow it" if isinstance(error, Forbidden) else ""
+        fix = f"the policies of {self._identity.name} do not allow it" if isinstance(error, Forbidden) else ""
         return ServerError(f"OpenBao refused: {said}", where=place, fix=fix)
 
 
+def _operator(key: Callable[[], bytes]) -> Identity:
+    """The user that Forgeline's own OpenBao begins with."""
+    return named(
+        OPERATOR,
+        password=lambda: derive(key(), OPERATOR_SECRET.purpose),
+        fix="it was initialized with another bootstrap.key: bring that key back, or `forgeline destroy`",
+    )
+
+
 class RefusedError(ServerError):
-    """The operator's login is refused."""
+    """The login is refused."""
 
 
 class NotFoundError(ServerError):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from infra.clients import port
+from infra.clients import port, trust
 from infra.clients.openbao import OpenBao
 from infra.clients.readiness import Prober
 from infra.clients.request import Observer
@@ -43,18 +43,20 @@ class Processes:
         openbao: OpenBao,
         *,
         progress: Progress | None = None,
+        trusted: Path | None = None,
         observe: Observer | None = None,
     ) -> None:
         self.supervisor = supervisor
         self._openbao = openbao
-        self._prober = Prober(openbao, observe=observe)
+        self._prober = Prober(openbao, trusted=trusted, observe=observe)
         self._progress = progress or Silent()
 
     @classmethod
     def of(cls, settings: Settings, *, progress: Progress | None = None, observe: Observer | None = None) -> Self:
         """The processes of this profile's state folder."""
         supervisor = Supervisor(settings.state, observe=observe)
-        return cls(supervisor, OpenBao.of(settings, observe=observe), progress=progress, observe=observe)
+        openbao = OpenBao.of(settings, observe=observe)
+        return cls(supervisor, openbao, progress=progress, trusted=trust.bundle(settings), observe=observe)
 
     def apply(self, server: Server) -> None:
         """Make the server run as described and wait until it is of use. The same again changes nothing.

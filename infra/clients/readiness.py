@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from infra.clients import trust
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
 from infra.clients.request import Observer
@@ -27,11 +28,13 @@ CLOSED = {"enabled": False, "userId": "anonymous", "realmName": "NexusAuthorizin
 class Prober:
     """Asks servers whether they are ready. `openbao` also gives the secrets that the questions need."""
 
-    def __init__(self, openbao: OpenBao, *, observe: Observer | None = None) -> None:
+    def __init__(self, openbao: OpenBao, *, trusted: Path | None = None, observe: Observer | None = None) -> None:
         self._openbao = openbao
+        self._trusted = trusted
         self._observe = observe
         # One for all questions: loading the trusted certificates takes 20 ms of a processor each time.
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, limits=limits, verify=trust.context(trusted))
         self._nexus: dict[str, NexusClient] = {}
         self._probes: dict[Probe, Callable[[Readiness], str]] = {
             Probe.OPENBAO: self._ask_openbao,
@@ -97,7 +100,12 @@ class Prober:
         """A client that stays: making one for each question would cost more than asking does."""
         if url not in self._nexus:
             self._nexus[url] = NexusClient(
-                url, username=ADMINISTRATOR, password=_no_password, observe=self._observe, keep_connections=False
+                url,
+                username=ADMINISTRATOR,
+                password=_no_password,
+                observe=self._observe,
+                keep_connections=False,
+                trusted=self._trusted,
             )
         return self._nexus[url]
 

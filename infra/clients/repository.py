@@ -45,10 +45,11 @@ _SAFE = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", "-c
 
 @dataclass(frozen=True)
 class Repository:
-    """A bare clone. `source` is where it came from."""
+    """A bare clone. `source` is where it came from; `trusted` a file of authorities, if they are not git's own."""
 
     folder: Path
     source: str
+    trusted: Path | None = None
 
     @property
     def empty(self) -> bool:
@@ -104,7 +105,7 @@ class Repository:
         return subprocess.run(
             ["git", *_SAFE, *arguments],
             cwd=self.folder,
-            env={**os.environ, **_ENVIRONMENT, **(environment or {})},
+            env={**_environment(self.trusted), **(environment or {})},
             input=input_text,
             capture_output=True,
             text=True,
@@ -116,14 +117,14 @@ class Repository:
 
 
 @contextmanager
-def cloned(source: str, progress: Progress) -> Iterator[Repository]:
+def cloned(source: str, progress: Progress, trusted: Path | None = None) -> Iterator[Repository]:
     """A bare clone in a temporary folder. Raises BadInputError for what is no repository, out of reach, or too big."""
     address = check_source(source)
     with tempfile.TemporaryDirectory(prefix="forgeline-adopt-") as temporary:
         folder = Path(temporary) / "repository.git"
         progress.start(source, "cloning")
-        _clone(address, source, folder)
-        repository = Repository(folder, source)
+        _clone(address, source, folder, trusted)
+        repository = Repository(folder, source, trusted)
         if repository.empty:
             raise BadInputError("has no commit", where=source, fix="adopt a repository with code, or leave --from out")
         progress.done(source, f"{len(repository.paths)} files at {repository.commit[:12]}")
@@ -150,13 +151,13 @@ def check_source(source: str) -> str:
     return folder.resolve().as_uri()
 
 
-def _clone(address: str, source: str, folder: Path) -> None:
+def _clone(address: str, source: str, folder: Path, trusted: Path | None) -> None:
     command = ["git", *_SAFE, "clone", "-q", "--bare", "--single-branch", "--no-tags", "--", address, str(folder)]
     deadline = time.monotonic() + TIMEOUT
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_ENVIRONMENT},
+            env=_environment(trusted),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -181,6 +182,11 @@ def _clone(address: str, source: str, folder: Path) -> None:
                 detail=_last_lines(said.read()),
                 fix="look at the address, and who may read it",
             )
+
+
+def _environment(trusted: Path | None) -> dict[str, str]:
+    """What git runs with: nobody is asked, no configuration of the machine or the user counts."""
+    return {**os.environ, **_ENVIRONMENT, **({} if trusted is None else {"GIT_SSL_CAINFO": str(trusted)})}
 
 
 def _size(folder: Path) -> int:

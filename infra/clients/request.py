@@ -9,8 +9,8 @@ Observer = Callable[[str, str, int], None]
 
 _READING = {"GET", "HEAD", "OPTIONS", "LIST"}
 
-ASKING = ("/v1/auth/userpass/login/", "/api/v4/runners/verify")
-"""Paths whose POST only asks: for a token that lives in memory only, and whether a runner's token is good."""
+ASKING = ("/v1/auth/userpass/login/", "/v1/sys/capabilities-self", "/api/v4/runners/verify")
+"""Paths whose POST only asks: for a token that lives in memory only, what it may do, and whether a runner's is good."""
 
 
 def writes(verb: str, path: str) -> bool:

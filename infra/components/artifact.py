@@ -14,10 +14,15 @@ AUTHENTICATING_REALM = "NexusAuthenticatingRealm"
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactStoreConfig:
-    """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay."""
+    """`maven_upstream` is the address that the Maven proxy fetches from; `proxy_days` how long unused files stay.
+
+    `instance` tells whether the whole Nexus is Forgeline's. Where it is not, who may sign in and how, and what is
+    thrown away, are the affair of those who run it.
+    """
 
     maven_upstream: str
     proxy_days: int = 90
+    instance: bool = True
 
 
 class ArtifactStore(pulumi.ComponentResource):
@@ -26,16 +31,22 @@ class ArtifactStore(pulumi.ComponentResource):
     def __init__(self, name: str, config: ArtifactStoreConfig) -> None:
         super().__init__("forgeline:component:ArtifactStore", name)
         child = pulumi.ResourceOptions(parent=self)
-        self.realms = nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child)
-        self.anonymous = nexus.AnonymousAccess("anonymous", enabled=False, opts=child)
-        cleanup = nexus.CleanupPolicy(
-            "unused-dependencies",
-            name="unused-dependencies",
-            format="maven2",
-            notes="Dependencies that nobody fetched any more",
-            last_downloaded=config.proxy_days,
-            opts=child,
-        )
+        self.ready: list[pulumi.Resource] = []
+        cleanup: list[pulumi.Output[str]] | None = None
+        if config.instance:
+            self.ready += [
+                nexus.Realms("realms", realms=[AUTHENTICATING_REALM], opts=child),
+                nexus.AnonymousAccess("anonymous", enabled=False, opts=child),
+            ]
+            unused = nexus.CleanupPolicy(
+                "unused-dependencies",
+                name="unused-dependencies",
+                format="maven2",
+                notes="Dependencies that nobody fetched any more",
+                last_downloaded=config.proxy_days,
+                opts=child,
+            )
+            cleanup = [unused.name]
         proxy = nexus.Repository(
             MAVEN_PROXY,
             name=MAVEN_PROXY,
@@ -44,7 +55,7 @@ class ArtifactStore(pulumi.ComponentResource):
             remote_url=config.maven_upstream,
             version_policy="release",
             layout_policy="permissive",
-            cleanup_policies=[cleanup.name],
+            cleanup_policies=cleanup,
             opts=child,
         )
         releases = nexus.Repository(
@@ -70,7 +81,7 @@ class ArtifactStore(pulumi.ComponentResource):
         )
         reader = _reading(READER, "Reads dependencies", [group], child)
         deployer = _reading(DEPLOYER, "Reads releases", [raw, releases], child)
-        self.ready: list[pulumi.Resource] = [self.realms, self.anonymous, group, reader, deployer]
+        self.ready += [group, reader, deployer]
         self.register_outputs({})
 
 

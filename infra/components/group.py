@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from infra.core.naming import PLATFORM_GROUP, SERVICES_GROUP, TEAMS_GROUP, team_group
+from infra.core.naming import PLATFORM_GROUP, SERVICES_GROUP, TEAMS_GROUP, team_group, under
+from infra.core.server_address import Visibility
 from infra.provider.resource import gitlab
 
 
@@ -17,26 +18,36 @@ class GroupsConfig:
 
     variables: Mapping[str, str]
     teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    base: str = ""
+    """The group below which they are made; empty for the top."""
+    shared_visibility: Visibility = "internal"
+    """Who sees what all services share."""
+    instance: bool = True
+    """Whether the whole GitLab is Forgeline's."""
 
 
 class Groups(pulumi.ComponentResource):
-    """Sign-up off, the groups `platform`, `trading` and `teams` with one for each team, and the services' variables."""
+    """The groups `platform`, `trading` and `teams` with one for each team, and the services' variables.
+
+    Sign-up is off where the whole GitLab is Forgeline's.
+    """
 
     def __init__(self, name: str, config: GroupsConfig) -> None:
         super().__init__("forgeline:component:Groups", name)
         child = pulumi.ResourceOptions(parent=self)
-        self.settings = gitlab.ApplicationSettings("instance", signup_enabled=False, opts=child)
+        if config.instance:
+            gitlab.ApplicationSettings("instance", signup_enabled=False, opts=child)
         self.platform = gitlab.Group(
             PLATFORM_GROUP,
-            path=PLATFORM_GROUP,
+            path=under(config.base, PLATFORM_GROUP),
             name="Platform",
             description="What all services share",
-            visibility="internal",
+            visibility=config.shared_visibility,
             opts=child,
         )
         self.services = gitlab.Group(
             SERVICES_GROUP,
-            path=SERVICES_GROUP,
+            path=under(config.base, SERVICES_GROUP),
             name="Trading",
             description="The services of the trading platform",
             visibility="private",
@@ -46,23 +57,27 @@ class Groups(pulumi.ComponentResource):
             gitlab.GroupVariable(f"{SERVICES_GROUP}-{key}", group=self.services.path, key=key, value=value, opts=child)
             for key, value in sorted(config.variables.items())
         ]
-        self.teams = self._teams(config.teams, child)
+        self.teams = self._teams(config, child)
         self.register_outputs({})
 
-    def _teams(self, teams: Mapping[str, Sequence[str]], child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+    def _teams(self, config: GroupsConfig, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         top = gitlab.Group(
             TEAMS_GROUP,
-            path=TEAMS_GROUP,
+            path=under(config.base, TEAMS_GROUP),
             name="Teams",
             description="Who owns the services",
-            visibility="internal",
+            visibility=config.shared_visibility,
             opts=child,
         )
         made: list[pulumi.Resource] = [top]
-        for team, members in sorted(teams.items()):
+        for team, members in sorted(config.teams.items()):
             path = team_group(team)
             group = gitlab.Group(
-                path, path=pulumi.Output.concat(top.path, "/", team), name=team, visibility="internal", opts=child
+                path,
+                path=pulumi.Output.concat(top.path, "/", team),
+                name=team,
+                visibility=config.shared_visibility,
+                opts=child,
             )
             made.append(group)
             made += [

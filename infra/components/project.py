@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
-from infra.core.naming import MAIN, SERVICES_GROUP, pipeline_place, team_group
+from infra.core.naming import MAIN, SERVICES_GROUP
 from infra.provider.resource import gitlab
 
 NIGHTLY = "Nightly audit"
@@ -15,15 +15,16 @@ NIGHTLY = "Nightly audit"
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceProjectConfig:
-    """`pipeline_version` is a tag of the pipelines' project. `teams` own the service; an archived one has no owner."""
+    """`owners` are the groups of the teams that own the service, by team; an archived one has no owner."""
 
     service: str
     path: str
     """The project's full path."""
     description: str
-    pipeline_version: str
+    pipeline_place: str
+    """Where its pipeline is, as GitLab's setting has it."""
     topics: Sequence[str]
-    teams: Sequence[str] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
     archived: bool = False
 
 
@@ -40,7 +41,7 @@ class ServiceProject(pulumi.ComponentResource):
             name=config.service,
             description=config.description,
             visibility="private",
-            ci_config_path=pipeline_place(config.service, config.pipeline_version),
+            ci_config_path=config.pipeline_place,
             ci_pipeline_variables_minimum_override_role="no_one_allowed",
             only_allow_merge_if_pipeline_succeeds=True,
             topics=[SERVICES_GROUP, *config.topics],
@@ -64,11 +65,11 @@ class ServiceProject(pulumi.ComponentResource):
             gitlab.ProjectShare(
                 f"{path}-{team}",
                 project=self.project.path,
-                group=team_group(team),
+                group=group,
                 access_level="developer",
                 opts=child,
             )
-            for team in (() if config.archived else config.teams)
+            for team, group in ({} if config.archived else config.owners).items()
         ]
         self.ready: list[pulumi.Resource] = [*protected, *shares]
         self.register_outputs({})

@@ -9,6 +9,7 @@ import pulumi
 
 from infra.core.blob import blob_ids
 from infra.core.naming import PIPELINES_PROJECT
+from infra.core.server_address import Visibility
 from infra.provider.resource import gitlab
 
 BRANCH = "main"
@@ -23,6 +24,7 @@ class PipelineReleaseConfig:
 
     group: pulumi.Input[str]
     version: str
+    visibility: Visibility
     files: Mapping[str, str]
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -38,7 +40,7 @@ class PipelineRelease(pulumi.ComponentResource):
             PIPELINES_PROJECT,
             path=pulumi.Output.concat(config.group, "/", path),
             description="Generated pipelines: a release is a protected tag",
-            visibility="internal",
+            visibility=config.visibility,
             opts=child,
         )
         self.branch = gitlab.ProtectedBranch(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -20,6 +21,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 SIZE_LIMIT = 1_000_000
 """Bytes a settings or catalogue file may have; more is a mistake, not a catalogue."""
+
+
+class InvalidValueError(ValueError):
+    """What a validator raises that knows the remedy."""
+
+    def __init__(self, message: str, *, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 class InvalidDocumentError(BadInputError):
@@ -100,7 +109,7 @@ def parse(text: str, file: str, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        findings = [_finding(item["loc"], item["type"], item["msg"], data, file, model) for item in error.errors()]
+        findings = [_finding(item, data, file, model) for item in error.errors()]
         raise InvalidDocumentError(findings) from error
 
 
@@ -111,13 +120,15 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(names)}"
 
 
-def _finding(
-    loc: tuple[int | str, ...], kind: str, message: str, data: Any, file: str, model: type[BaseModel]
-) -> Finding:
+def _finding(item: ErrorDetails, data: Any, file: str, model: type[BaseModel]) -> Finding:
+    loc, kind, message = item["loc"], item["type"], item["msg"]
     line, column = _place(loc, data)
     key = ".".join(str(part) for part in loc)
+    refusal = item.get("ctx", {}).get("error")
     fix = ""
-    if kind == "extra_forbidden":
+    if isinstance(refusal, InvalidValueError):
+        message, fix = str(refusal), refusal.fix
+    elif kind == "extra_forbidden":
         message = "is not a known key"
         fix = nearest(str(loc[-1]), _fields(loc[:-1], model))
     elif kind == "missing":

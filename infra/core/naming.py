@@ -17,6 +17,9 @@ TEAMS_GROUP = "teams"
 KV_MOUNT = "forgeline"
 JWT_MOUNT = "gitlab"
 NEXUS_MOUNT = "nexus"
+NEXUS_PLUGIN = "openbao-plugin-secrets-nexus"
+TRANSIT_MOUNT = "transit"
+EVIDENCE_KEY = "evidence"
 
 MAVEN_GROUP = "maven-group"
 MAVEN_PROXY = "maven-central"
@@ -26,6 +29,11 @@ RAW_RELEASES = "raw-releases"
 GITLAB_ROOT = "platform/gitlab-root"
 NEXUS_ADMIN = "platform/nexus-admin"
 RUNNER_TOKEN = SecretRef("platform/runner", "token")
+
+
+def under(base: str, path: str) -> str:
+    """The full path of a group or project in a GitLab where everything is made below the group `base`."""
+    return f"{base}/{path}" if base else path
 
 
 def service_project(name: str) -> str:
@@ -47,9 +55,9 @@ def dependency_variable(name: str) -> str:
     return f"{name.replace('-', '_').upper()}_URL"
 
 
-def pipeline_place(name: str, version: str) -> str:
+def pipeline_place(name: str, version: str, base: str = "") -> str:
     """Where a service's pipeline is, as GitLab's project setting `ci_config_path` has it."""
-    return f"{name}.yml@{PIPELINES_PROJECT}:{version}"
+    return f"{name}.yml@{under(base, PIPELINES_PROJECT)}:{version}"
 
 
 def service_stack(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from infra.core.error import BadInputError
@@ -49,10 +50,62 @@ class DerivedSecret:
         return f"derived:{self.purpose}"
 
 
-def parse_secret(text: str) -> SecretRef | DerivedSecret:
-    """The reference that `text` spells, of either sort. Raises BadInputError for anything else."""
+class Keeper(StrEnum):
+    """Who keeps a secret that was there before Forgeline."""
+
+    ENVIRONMENT = "env"
+    FILE = "file"
+    VAULT = "vault"
+
+
+_GIVEN = re.compile(
+    r"(?P<environment>env):(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<file>file):(?P<path>(?:/|~/)[^\n]+)"
+    r"|(?P<vault>vault):(?P<entry>[^#\s/][^#\s]*/[^#\s]*[^#\s/])#(?P<field>[^#\s]+)"
+)
+
+
+@dataclass(frozen=True)
+class GivenSecret:
+    """A secret that its owner keeps: `env:NAME`, `file:/PATH`, or `vault:MOUNT/PATH#FIELD` of a KV engine.
+
+    `place` is the variable, the file, or the entry with its mount; `field` is of an entry only.
+    """
+
+    keeper: Keeper
+    place: str
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.keeper}:{self.place}" + (f"#{self.field}" if self.field else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What `text` spells. Raises BadInputError for anything else, without repeating it: it may be the secret."""
+        match = _GIVEN.fullmatch(text)
+        if match is None:
+            raise BadInputError(
+                "does not name where the secret is kept",
+                fix="write env:VARIABLE, file:/PATH, or vault:MOUNT/PATH#FIELD; never the secret itself",
+            )
+        if match["environment"]:
+            return cls(Keeper.ENVIRONMENT, match["name"])
+        if match["file"]:
+            return cls(Keeper.FILE, match["path"])
+        return cls(Keeper.VAULT, match["entry"], match["field"])
+
+
+Secret = SecretRef | DerivedSecret | GivenSecret
+"""A secret, by what names it."""
+
+
+def parse_secret(text: str) -> Secret:
+    """The reference that `text` spells, of any sort. Raises BadInputError for anything else."""
     match = _DERIVED.fullmatch(text)
-    return DerivedSecret(match["purpose"]) if match else SecretRef.parse(text)
+    if match:
+        return DerivedSecret(match["purpose"])
+    given = text.partition(":")[0] in set(Keeper)
+    return GivenSecret.parse(text) if given else SecretRef.parse(text)
 
 
 class SecretValue:

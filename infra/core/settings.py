@@ -7,15 +7,17 @@ A profile file says it; four environment variables move it (`FORGELINE_PROFILE`,
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from infra.core.document import load, nearest
+from infra.core.document import InvalidDocumentError, load, nearest, place, read_text
 from infra.core.error import BadInputError
+from infra.core.finding import Finding
+from infra.core.server_address import ServerAddresses
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -31,6 +33,11 @@ class Placement(StrEnum):
     """Where a profile's servers run."""
 
     LAB = "lab"
+    """Processes on this machine."""
+    DOCKER = "docker"
+    """Containers of a Docker engine."""
+    EXISTING = "existing"
+    """They are there already, and somebody else runs them."""
 
 
 class GitLabTier(StrEnum):
@@ -42,16 +49,17 @@ class GitLabTier(StrEnum):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What was given may be a secret that stands in the wrong place.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ServerPorts(_Model):
-    """TCP ports of the servers, all on the profile's address."""
+    """TCP ports of the servers that Forgeline runs, all on the profile's address."""
 
-    gitlab: Port
-    openbao: Port
-    openbao_cluster: Port
-    nexus: Port
+    gitlab: Port = 8929
+    openbao: Port = 8931
+    openbao_cluster: Port = 8932
+    nexus: Port = 8930
 
 
 class Upstreams(_Model):
@@ -87,7 +95,13 @@ class Profile(_Model):
     name: UnixName
     placement: Placement = Placement.LAB
     address: str = "127.0.0.1"
-    ports: ServerPorts
+    ports: ServerPorts = ServerPorts()
+    servers: ServerAddresses | None = None
+    """Where servers are that Forgeline does not run, and who it is there."""
+    ca: Path | None = None
+    """A PEM file of certificate authorities that are trusted beside the system's. Relative to the profile's folder."""
+    environment_address: str | None = None
+    """Where the services' environments listen, if it is not `address`."""
     environment_port_offsets: dict[UnixName, int]
     """Added to a service's port in the catalogue: the port on which that environment runs it."""
     runner_concurrency: int = Field(default=4, ge=1, le=64)
@@ -155,17 +169,47 @@ class Settings(_Model):
     @property
     def gitlab_url(self) -> str:
         """GitLab's external URL, without a slash at the end."""
-        return f"http://{self.profile.address}:{self.profile.ports.gitlab}"
+        servers = self.profile.servers
+        return servers.gitlab.url if servers else self._url(self.profile.ports.gitlab)
 
     @property
     def openbao_url(self) -> str:
         """OpenBao's address, without a slash at the end."""
-        return f"http://{self.profile.address}:{self.profile.ports.openbao}"
+        servers = self.profile.servers
+        return servers.openbao.url if servers else self._url(self.profile.ports.openbao)
 
     @property
     def nexus_url(self) -> str:
         """Nexus's address, without a slash at the end."""
-        return f"http://{self.profile.address}:{self.profile.ports.nexus}"
+        servers = self.profile.servers
+        return servers.nexus.url if servers else self._url(self.profile.ports.nexus)
+
+    def _url(self, port: int) -> str:
+        scheme = "https" if self.profile.placement is Placement.DOCKER else "http"
+        return f"{scheme}://{self.profile.address}:{port}"
+
+    @property
+    def existing(self) -> bool:
+        """Whether somebody else runs the servers."""
+        return self.profile.placement is Placement.EXISTING
+
+    @property
+    def base_group(self) -> str:
+        """The group of GitLab below which everything is made; empty where it is at the top."""
+        servers = self.profile.servers
+        return (servers.gitlab.group or "") if servers else ""
+
+    @property
+    def ca(self) -> Path | None:
+        """Certificate authorities (PEM) that every client trusts beside the system's; None where there are none."""
+        if self.profile.ca is not None:
+            return (self.profile_file.parent / self.profile.ca.expanduser()).resolve()
+        return self.state / "tls" / "ca.pem" if self.profile.placement is Placement.DOCKER else None
+
+    @property
+    def environment_address(self) -> str:
+        """Where the services' environments listen, on their `service_port`."""
+        return self.profile.environment_address or self.profile.address
 
     def service_port(self, port: int, environment: str) -> int:
         """The port on which `environment` runs the service whose catalogue port is `port`."""
@@ -193,6 +237,9 @@ def load_settings(environ: Mapping[str, str], *, profile: str | None = None) -> 
     wanted = profile or environ.get("FORGELINE_PROFILE") or "lab"
     file = _profile_file(wanted)
     loaded = load(file, Profile)
+    findings = list(_of_another_placement(loaded, file))
+    if findings:
+        raise InvalidDocumentError(findings)
     home = Path(environ.get("HOME") or Path.home())
     state = environ.get("FORGELINE_STATE") or ROOT / ".forgeline" / loaded.name
     cache = environ.get("FORGELINE_CACHE") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "forgeline"
@@ -213,7 +260,45 @@ def _profile_file(wanted: str) -> Path:
             raise BadInputError("there is no such profile file", where=wanted)
         return file
     file = PROFILES / f"{wanted}.yaml"
+    example = PROFILES / f"{wanted}.example.yaml"
+    if not file.is_file() and example.is_file():
+        fix = f"cp {example} {file}   (and say in it where your servers are)"
+        raise BadInputError(f"there is no profile {wanted!r} yet", where=str(PROFILES), fix=fix)
     if not file.is_file():
-        names = [path.stem for path in PROFILES.glob("*.yaml")]
+        names = [path.stem for path in PROFILES.glob("*.yaml") if ".example" not in path.name]
         raise BadInputError(f"there is no profile {wanted!r}", where=str(PROFILES), fix=nearest(wanted, names))
     return file
+
+
+_KEYS_OF = {
+    Placement.LAB: {"ports"},
+    Placement.DOCKER: {"ports", "ca"},
+    Placement.EXISTING: {"servers", "ca"},
+}
+"""Keys of a profile that only some placements have a use for."""
+
+
+def _of_another_placement(profile: Profile, file: Path) -> Iterator[Finding]:
+    """What the profile says in vain, or does not say though its placement needs it."""
+    text, placement = read_text(file), profile.placement
+
+    def finding(key: str, message: str, fix: str) -> Finding:
+        line, column = place(text, (key,))
+        return Finding(rule="placement", message=message, file=str(file), line=line, column=column, fix=fix)
+
+    for key in sorted(set().union(*_KEYS_OF.values()) - _KEYS_OF[placement]):
+        if key in profile.model_fields_set:
+            others = " or ".join(str(other) for other, keys in _KEYS_OF.items() if key in keys)
+            yield finding(
+                key,
+                f"{key}: means nothing where placement is {placement}",
+                f"take it out, or set placement to {others}",
+            )
+    if placement is Placement.EXISTING and profile.servers is None:
+        yield finding(
+            "placement",
+            "servers: is missing, which says where the servers are",
+            f"write it as {PROFILES / 'existing.example.yaml'} shows",
+        )
+    if profile.ca is not None and not (file.parent / profile.ca.expanduser()).is_file():
+        yield finding("ca", f"ca: there is no file {profile.ca}", "give the PEM file of the certificate authorities")

@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.clients.supervisor.configuration import MARKER
+from infra.clients.trust import VARIABLES
 from infra.core.error import ToolError
 from infra.core.secret import SecretValue
 from infra.core.settings import ROOT
 
 PLAYBOOKS: Final = ROOT / "playbooks"
 
-_KEPT: Final = ("HOME", "PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy", MARKER)
+_KEPT: Final = (
+    *("HOME", "PATH", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy"),
+    *VARIABLES,
+    MARKER,
+)
 """What of the caller's environment a playbook sees; all else may be secret.
 
 The marker says to which lab a deployment belongs: without it, `down` would leave behind what a killed job had begun.

@@ -9,13 +9,14 @@ from infra.clients.openbao import OPERATOR, OPERATOR_SECRET, OpenBao
 from infra.core.document import nearest
 from infra.core.error import BadInputError
 from infra.core.naming import GITLAB_ROOT, NEXUS_ADMIN
-from infra.core.secret import SecretRef, SecretValue
+from infra.core.secret import SecretRef, SecretValue, parse_secret
+from infra.core.server_address import ServerAddresses
 from infra.core.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """A way to sign in. `kept` says where its password is: a reference into OpenBao, or what it is derived from."""
+    """A way to sign in. `kept` says where its password or token is: a reference, or what it is derived from."""
 
     name: str
     url: str
@@ -24,7 +25,9 @@ class Credential:
 
 
 def credentials(settings: Settings) -> list[Credential]:
-    """The administrators of the three servers."""
+    """The administrators of the three servers; of servers that others run, as whom Forgeline configures them."""
+    if settings.profile.servers is not None:
+        return _given(settings, settings.profile.servers)
     return [
         Credential(
             name="gitlab",
@@ -46,6 +49,20 @@ def password(settings: Settings, name: str) -> SecretValue:
     known = {credential.name: credential for credential in credentials(settings)}
     if name not in known:
         raise BadInputError(f"there is no credential {name!r}", fix=nearest(name, known))
-    if name == "openbao":
+    if name == "openbao" and not settings.existing:
         return derive(read_key(settings.bootstrap_key), OPERATOR_SECRET.purpose)
-    return OpenBao.of(settings).resolve(SecretRef.parse(known[name].kept))
+    return OpenBao.of(settings).resolve(parse_secret(known[name].kept))
+
+
+def _given(settings: Settings, servers: ServerAddresses) -> list[Credential]:
+    openbao = servers.openbao
+    return [
+        Credential(name="gitlab", url=settings.gitlab_url, username="(the token's)", kept=servers.gitlab.token),
+        Credential(name="nexus", url=settings.nexus_url, username=servers.nexus.username, kept=servers.nexus.password),
+        Credential(
+            name="openbao",
+            url=settings.openbao_url,
+            username=openbao.username or "(the token's)",
+            kept=openbao.token or openbao.password or "",
+        ),
+    ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from infra.clients import trust
 from infra.core.document import nearest
 from infra.core.error import BadInputError, ToolError
 from infra.core.naming import dependency_variable
@@ -135,7 +136,7 @@ def _result(
 
 
 def _url(settings: Settings, service: Service, environment: str) -> str:
-    return f"http://{settings.profile.address}:{settings.service_port(service.port, environment)}"
+    return f"http://{settings.environment_address}:{settings.service_port(service.port, environment)}"
 
 
 def _play(
@@ -169,7 +170,7 @@ def _play(
                 },
                 prompts={"Nexus password": password},
                 folder=settings.state / "operations",
-                environ=environ,
+                environ={**environ, **trust.environment(settings)},
                 on_task=lambda task: progress.start(item, task),
             )
         except ToolError as error:
@@ -217,7 +218,7 @@ def _variables(
         "service_name": service.name,
         "service_version": version,
         "service_environment": environment,
-        "service_address": settings.profile.address,
+        "service_address": settings.environment_address,
         "service_port": settings.service_port(service.port, environment),
         "service_command": words,
         # Where the services are that this one calls: those of the same environment.

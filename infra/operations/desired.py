@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
+from infra.clients.nexus import configurer
+from infra.core.document import read_text
 from infra.core.server import Server
 from infra.core.settings import Settings
 from infra.programs import foundation, platform, service
@@ -29,7 +32,9 @@ PLUGIN = "nexus-secrets"
 
 
 def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Server, ...]:
-    """The servers of the profile."""
+    """The servers of the profile; none where others run them."""
+    if settings.existing:
+        return ()
     return lab_servers(settings, {name: tool.path for name, tool in tools.items()})
 
 
@@ -60,12 +65,18 @@ def stacks(
     template or this machine's Maven configuration is not as it should be.
     """
     return [
-        foundation.stack(
-            foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
-        ),
+        *foundation_stack(settings, tools),
         platform_stack(settings, catalogue, tools, environ, releases=releases),
         *service_stacks(settings, catalogue),
     ]
+
+
+def foundation_stack(settings: Settings, tools: Mapping[str, InstalledTool]) -> list[Stack]:
+    """The foundation's stack; none where others run the servers."""
+    if settings.existing:
+        return []
+    inputs = foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
+    return [foundation.stack(inputs)]
 
 
 def platform_stack(
@@ -77,7 +88,8 @@ def platform_stack(
     releases: Releases | None = None,
 ) -> Stack:
     """The platform's stack, which publishes the pipeline release of this checkout and keeps the earlier ones."""
-    plugin = tools[PLUGIN].path
+    username, password = configurer(settings)
+    address = settings.profile.servers
     known = releases or Releases.of(Checkpoints(settings.data("pulumi")))
     return platform.stack(
         platform.Platform(
@@ -87,11 +99,21 @@ def platform_stack(
             maven_upstream=maven_upstream(environ, settings),
             pipeline_version=catalogue.release,
             pipeline_files=same_or_new(known.last_files, Source.of(settings, catalogue).files()),
-            nexus_plugin=platform.Plugin(command=plugin.name, sha256=hashlib.sha256(plugin.read_bytes()).hexdigest()),
+            nexus_username=username,
+            nexus_password=str(password),
+            nexus_plugin=None if settings.existing else _plugin(tools[PLUGIN].path),
+            instance=not settings.existing,
+            base_group=settings.base_group,
+            shared_visibility=address.gitlab.visibility if address else "internal",
             other_releases={version: blobs for version, blobs in known.blobs.items() if version != catalogue.release},
+            ca_pem=read_text(settings.ca) if settings.ca is not None and settings.ca.is_file() else None,
             teams=membership(catalogue.teams),
         )
     )
+
+
+def _plugin(program: Path) -> platform.Plugin:
+    return platform.Plugin(command=program.name, sha256=hashlib.sha256(program.read_bytes()).hexdigest())
 
 
 def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[str] | None = None) -> list[Stack]:
@@ -110,12 +132,12 @@ def _service(settings: Settings, entry: Service) -> service.Service:
         name=entry.name,
         repository=entry.project,
         description=entry.description,
-        pipeline_version=entry.pipeline,
+        pipeline_place=entry.pipeline_place(entry.pipeline),
         nightly=settings.profile.night.cron(entry.name),
         openbao_url=settings.openbao_url,
         seed=seed,
         executable=tuple(path for path, text in seed.items() if text.startswith("#!")),
         environments=tuple(str(environment) for environment in entry.environments),
         topics=(str(entry.language), f"tier-{entry.tier}"),
-        teams=entry.owners,
+        owners=dict(zip(entry.owners, entry.owner_groups, strict=True)),
     )

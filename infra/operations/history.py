@@ -9,13 +9,12 @@ from typing import Any
 
 from gitlab.exceptions import GitlabError
 
-from infra.clients.gitlab import GitLab, absent, explain
+from infra.clients.gitlab import GitLab, absent, explain, token_reference
 from infra.clients.openbao import OpenBao
 from infra.clients.repository import Repository
 from infra.core.finding import Finding
-from infra.core.naming import GITLAB_ROOT, MAIN
+from infra.core.naming import MAIN
 from infra.core.progress import Progress
-from infra.core.secret import SecretRef
 from infra.core.settings import Settings
 from infra.operations.desired import first_files
 from pipelines.adoption import boilerplate, lacking
@@ -68,7 +67,7 @@ def adopt(adoption: Adoption, gitlab: GitLab, settings: Settings, progress: Prog
     try:
         if without_branch(adoption, gitlab):
             progress.start(name, "pushing the history")
-            token = OpenBao.of(settings).resolve(SecretRef(GITLAB_ROOT, "token"))
+            token = OpenBao.of(settings).resolve(token_reference(settings))
             adoption.origin.push(f"{settings.gitlab_url}/{service.project}.git", token, MAIN)
         if not adoption.files:
             progress.done(name, "has its history, and all that the pipeline needs")

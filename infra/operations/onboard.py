@@ -26,7 +26,7 @@ from infra.operations.status import gitlab_client
 from infra.operations.work import Open, Work
 from infra.programs import service as service_program
 from infra.programs.plan import Change, changes_of
-from infra.programs.stack import Stack
+from infra.programs.stack import Layer, Stack
 from pipelines.catalogue import Catalogue, Drafts, Service
 from pipelines.onboarding import Entries, Placed, entries, entry_text, environments_of
 
@@ -53,7 +53,8 @@ class OnboardPlan:
     @property
     def seeds(self) -> dict[str, Mapping[str, str]]:
         """The first files of each new service's repository."""
-        return {stack.inputs.name: stack.inputs.seed for stack in self.stacks[1:] if stack.inputs.name in self.new}
+        services = (stack.inputs for stack in self.stacks if stack.layer is Layer.SERVICE)
+        return {inputs.name: inputs.seed for inputs in services if inputs.name in self.new}
 
     @property
     def nothing(self) -> bool:
@@ -158,6 +159,8 @@ class Onboarding:
         names = {service.name for service in found.services}
         settings, catalogue = work.settings, proposal.catalogue
         stacks = (
+            # Jobs look their service up in the catalogue, and where that is, is told to the runner.
+            *desired.foundation_stack(settings, opened.tools),
             desired.platform_stack(settings, catalogue, opened.tools, work.environ),
             *desired.service_stacks(settings, catalogue, names),
         )
@@ -173,16 +176,17 @@ class Onboarding:
                 if service.name in self.origins
             ),
             stacks=stacks,
-            environments={service.name: environments_of(service, settings.profile) for service in services},
+            environments={service.name: environments_of(service, settings) for service in services},
         )
 
     def _carry_out(
         self, plan: OnboardPlan, gitlab: GitLab, opened: Open
     ) -> tuple[tuple[Change, ...], Mapping[str, str]]:
         """What changed on the servers, and the merge requests' addresses by service."""
-        platform, *services = plan.stacks
+        services = [stack for stack in plan.stacks if stack.layer is Layer.SERVICE]
         with self.work.phase("Release") as opened.current.progress:
-            plans = opened.session.apply([platform])
+            plans = opened.session.apply([stack for stack in plan.stacks if stack.layer is Layer.FOUNDATION])
+            plans += opened.session.apply([stack for stack in plan.stacks if stack.layer is Layer.PLATFORM])
             plan.proposal.write()
         empty = {adoption.service.name for adoption in plan.adoptions if without_branch(adoption, gitlab)}
         with self.work.phase("Services") as opened.current.progress:

@@ -10,7 +10,7 @@ from gitlab.exceptions import GitlabError
 from gitlab.v4.objects import Project
 
 from infra.clients.gitlab import GitLab, explain
-from infra.core.naming import SERVICES_GROUP, pipeline_place, service_stack
+from infra.core.naming import SERVICES_GROUP, service_stack
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations.published import GitLabReleases, Releases
@@ -51,7 +51,7 @@ def pipeline_drift(settings: Settings, catalogue: Catalogue, progress: Progress)
 def service_projects(gitlab: GitLab) -> dict[str, Project]:
     """The services' projects by full path: one listing, however many there are. Raises ServerError."""
     try:
-        return gitlab.projects_in(SERVICES_GROUP)
+        return gitlab.projects_in(gitlab.under(SERVICES_GROUP))
     except GitlabError as error:
         raise explain(error, SERVICES_GROUP) from error
 
@@ -100,7 +100,7 @@ def _observed(server: Server, service: Service, held: Held, expected: Mapping[st
         released=held.files.get(name),
         expected=expected[name],
         altered=altered,
-        pinned=pipeline_place(service.name, service.pipeline),
+        pinned=service.pipeline_place(service.pipeline),
         applied=server.applied.get(service.name),
         actual=server.actual.get(service.name),
         hold=service.hold.reason if service.hold else None,

@@ -40,14 +40,15 @@ class GitLabReleases:
 
     def __init__(self, gitlab: GitLab) -> None:
         self._gitlab = gitlab
-        self._project = gitlab.project(PIPELINES_PROJECT)
+        self._path = gitlab.under(PIPELINES_PROJECT)
+        self._project = gitlab.project(self._path)
 
     def versions(self) -> list[str]:
         """All of them, the newest last; none where the project isn't there."""
         try:
-            tags = absent(lambda: self._gitlab.api.projects.get(PIPELINES_PROJECT).tags.list(get_all=True)) or []
+            tags = absent(lambda: self._gitlab.api.projects.get(self._path).tags.list(get_all=True)) or []
         except GitlabError as error:
-            raise explain(error, PIPELINES_PROJECT) from error
+            raise explain(error, self._path) from error
         return sorted((tag.name for tag in tags if is_version(tag.name)), key=version_key)
 
     def blobs(self, version: str) -> dict[str, str]:
@@ -55,7 +56,7 @@ class GitLabReleases:
         try:
             return listed(self._project, version)
         except GitlabError as error:
-            raise explain(error, f"{PIPELINES_PROJECT} {version}") from error
+            raise explain(error, f"{self._path} {version}") from error
 
     def files(self, version: str, known: Mapping[str, str] | None = None) -> dict[str, str]:
         """Path to text of everything in the release."""
@@ -71,5 +72,5 @@ class GitLabReleases:
         try:
             content = self._project.files.get(path, ref=version).content
         except GitlabError as error:
-            raise explain(error, f"{PIPELINES_PROJECT} {version} {path}") from error
+            raise explain(error, f"{self._path} {version} {path}") from error
         return base64.b64decode(content).decode("utf-8", errors="replace")

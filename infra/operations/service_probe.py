@@ -34,7 +34,7 @@ class ServiceProbe:
 
     def url(self, service: Service, environment: str) -> str:
         """Where the service is in an environment."""
-        return f"http://{self._settings.profile.address}:{self._settings.service_port(service.port, environment)}"
+        return f"http://{self._settings.environment_address}:{self._settings.service_port(service.port, environment)}"
 
     def environments(self, service: Service) -> tuple[str, ...]:
         """The service's environments that this profile has."""

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 from gitlab.exceptions import GitlabError
 
+from infra.clients import trust
 from infra.clients.gitlab import TIMEOUT, GitLab
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
 from infra.clients.supervisor import Program, Supervisor
 from infra.core.error import ForgelineError
-from infra.core.naming import GITLAB_ROOT
-from infra.core.secret import SecretRef
+from infra.core.naming import SERVICES_GROUP
 from infra.core.settings import Settings
 from infra.operations.pipeline_run import PipelineRun, latest
 from infra.operations.service_probe import PROBE_SECONDS, ServiceProbe
@@ -72,7 +72,7 @@ class Status:
 
 def status(settings: Settings, catalogue: Catalogue) -> Status:
     """The present state of the stack. Changes nothing; a server that does not answer is told, not raised."""
-    programs = Supervisor(settings.state).programs()
+    programs = None if settings.existing else Supervisor(settings.state).programs()
     openbao = OpenBao.of(settings)
     servers = (
         _server("openbao", programs, settings.openbao_url, lambda: _openbao(openbao)),
@@ -96,9 +96,12 @@ class _UnhealthyError(Exception):
         self.what = what
 
 
-def _server(name: str, programs: dict[str, Program], url: str, probe: Callable[[], str]) -> ServerStatus:
-    program = programs.get(name)
+def _server(name: str, programs: dict[str, Program] | None, url: str, probe: Callable[[], str]) -> ServerStatus:
+    """`programs` are those of this machine, None where others run the servers."""
+    program = (programs or {}).get(name)
     process = f"{program.state.lower()}, pid {program.pid}" if program and program.pid else "not running"
+    if programs is None:
+        process = "run by others"
     try:
         version = probe()
     except (_UnhealthyError, ForgelineError, GitlabError, httpx.HTTPError, OSError) as error:
@@ -133,12 +136,16 @@ def gitlab_client(settings: Settings, openbao: OpenBao | None = None, *, timeout
 
     Raises ServerError where OpenBao, which has the token, does not answer.
     """
-    openbao = openbao or OpenBao.of(settings)
-    return GitLab(settings.gitlab_url, openbao.resolve(SecretRef(GITLAB_ROOT, "token")), timeout=timeout)
+    return GitLab.of(settings, openbao or OpenBao.of(settings), timeout=timeout)
 
 
 def _gitlab(settings: Settings, openbao: OpenBao) -> str:
-    answer = httpx.get(f"{settings.gitlab_url}/-/readiness", timeout=PROBE_SECONDS, trust_env=False)
+    if settings.existing:
+        # Its readiness is told to addresses that it was told of, which ours need not be.
+        version, revision = gitlab_client(settings, openbao, timeout=PROBE_SECONDS).api.version()
+        return f"{version} ({revision})"
+    url, verify = f"{settings.gitlab_url}/-/readiness", trust.context(trust.bundle(settings))
+    answer = httpx.get(url, timeout=PROBE_SECONDS, trust_env=False, verify=verify)
     if answer.status_code != 200:
         raise _UnhealthyError(f"is not ready (HTTP {answer.status_code})")
     version, revision = gitlab_client(settings, openbao).api.version()
@@ -146,10 +153,17 @@ def _gitlab(settings: Settings, openbao: OpenBao) -> str:
 
 
 def _runner(settings: Settings, openbao: OpenBao) -> str:
-    gitlab = gitlab_client(settings, openbao).api
-    for short in gitlab.runners_all.list(iterator=True):
+    client = gitlab_client(settings, openbao)
+    if settings.existing:
+        # Who is no administrator sees the runners of a group; each of them tells less than all.
+        group = client.group(client.under(SERVICES_GROUP))
+        online = group.runners.list(status="online", get_all=True)
+        if online:
+            return f"{len(online)} online for {client.under(SERVICES_GROUP)}"
+        raise _UnhealthyError(f"no runner of {client.under(SERVICES_GROUP)} is online")
+    for short in client.api.runners_all.list(iterator=True):
         if short.status == "online":
-            return str(gitlab.runners.get(short.id).version)
+            return str(client.api.runners.get(short.id).version)
     raise _UnhealthyError("GitLab has not heard of it lately")
 
 

@@ -14,7 +14,7 @@ from infra.core.settings import Settings
 from infra.operations import desired
 from infra.programs.session import Session
 from infra.provider.connection import Connections
-from infra.toolchain.toolchain import LAB_TOOLS, InstalledTool, Toolchain
+from infra.toolchain.toolchain import EXISTING_TOOLS, LAB_TOOLS, InstalledTool, Toolchain
 from pipelines.catalogue import Catalogue
 
 
@@ -69,9 +69,10 @@ class Work:
         self.seconds[title] = time.monotonic() - began
 
     def tools(self) -> Mapping[str, InstalledTool]:
-        """The tools of the lab, got where they are missing. Raises ToolError for one that can't be had."""
+        """The tools that this profile needs, got where they are missing. Raises ToolError for one that can't be had."""
+        wanted = EXISTING_TOOLS if self.settings.existing else LAB_TOOLS
         with self.phase("Tools") as progress:
-            return Toolchain.of(self.settings, self.environ).ensure(LAB_TOOLS, progress)
+            return Toolchain.of(self.settings, self.environ).ensure(wanted, progress)
 
     @contextmanager
     def session(self, tools: Mapping[str, InstalledTool], *, start: bool = True) -> Iterator[Open]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from infra.core.server_address import Visibility
 from infra.programs.gate import ARTIFACTS, IDENTITY, Gates
 from infra.programs.stack import Layer, Stack
 
@@ -17,7 +18,6 @@ class Plugin:
 
     command: str
     sha256: str
-    name: str = "openbao-plugin-secrets-nexus"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,22 @@ class Platform:
     pipeline_version: str
     """The release's tag, such as v1.0.0. Its content never changes: other files need another version."""
     pipeline_files: Mapping[str, str]
-    nexus_plugin: Plugin
+    nexus_username: str
+    """By whom OpenBao makes users in Nexus."""
+    nexus_password: str
+    """Where that one's password is kept."""
+    nexus_plugin: Plugin | None
+    """None where others run OpenBao, and put the plug-in into its catalogue."""
+    instance: bool = True
+    """Whether the servers are Forgeline's as a whole: then their instances' settings are too."""
+    base_group: str = ""
+    """The group of GitLab below which everything is made; empty for the top."""
+    shared_visibility: Visibility = "internal"
+    """Who sees what all services share."""
     other_releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Releases that were published before: path to git blob id, by version."""
+    ca_pem: str | None = None
+    """The authorities that sign the servers' certificates, if they are not the system's."""
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The members of each team: names of users in GitLab."""
 
@@ -56,12 +69,19 @@ def build(inputs: Platform, gates: Gates) -> None:
 
     groups = Groups(
         "groups",
-        GroupsConfig(variables={"OPENBAO_ADDR": inputs.openbao_url, "NEXUS_URL": inputs.nexus_url}, teams=inputs.teams),
+        GroupsConfig(
+            variables={"OPENBAO_ADDR": inputs.openbao_url, "NEXUS_URL": inputs.nexus_url},
+            teams=inputs.teams,
+            base=inputs.base_group,
+            shared_visibility=inputs.shared_visibility,
+            instance=inputs.instance,
+        ),
     )
     release = PipelineRelease(
         "pipelines",
         PipelineReleaseConfig(
             group=groups.platform.path,
+            visibility=inputs.shared_visibility,
             version=inputs.pipeline_version,
             files=inputs.pipeline_files,
             others=inputs.other_releases,
@@ -73,10 +93,15 @@ def build(inputs: Platform, gates: Gates) -> None:
         JobIdentityConfig(
             gitlab_url=inputs.gitlab_url,
             nexus_url=inputs.nexus_url,
-            nexus_plugin=PluginBinary(name=plugin.name, command=plugin.command, sha256=plugin.sha256),
+            ca_pem=inputs.ca_pem,
+            nexus_username=inputs.nexus_username,
+            nexus_password=inputs.nexus_password,
+            nexus_plugin=PluginBinary(command=plugin.command, sha256=plugin.sha256) if plugin else None,
         ),
     )
-    artifacts = ArtifactStore("artifacts", ArtifactStoreConfig(maven_upstream=inputs.maven_upstream))
+    artifacts = ArtifactStore(
+        "artifacts", ArtifactStoreConfig(maven_upstream=inputs.maven_upstream, instance=inputs.instance)
+    )
     shared = [
         vault.NexusRole(
             f"{NEXUS_MOUNT}-{role}",

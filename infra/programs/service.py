@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from infra.core.naming import MAIN, publish_role, service_stack
@@ -27,8 +27,8 @@ class Service:
     repository: str
     """The full path of its project."""
     description: str
-    pipeline_version: str
-    """The pipeline release that it is on: a tag of `platform/pipelines`."""
+    pipeline_place: str
+    """Its file in the pipeline release that it is on, as GitLab's setting `ci_config_path` has it."""
     nightly: str
     """When its dependencies are looked at anew: a cron expression in UTC. Empty where there is nothing to look at."""
     openbao_url: str
@@ -39,8 +39,8 @@ class Service:
     """Paths of the seed that are programs."""
     environments: tuple[str, ...] = ("dev",)
     topics: tuple[str, ...] = ()
-    teams: tuple[str, ...] = ()
-    """The teams that own it: their groups' members are its developers."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The groups of the teams that own it, by team: their members are its developers."""
     retired: bool = False
     """It runs nowhere any more: the project is archived, and all that gave access is taken away."""
 
@@ -73,9 +73,9 @@ def build(inputs: Service, gates: Gates) -> None:
             service=inputs.name,
             path=inputs.repository,
             description=inputs.description,
-            pipeline_version=inputs.pipeline_version,
+            pipeline_place=inputs.pipeline_place,
             topics=inputs.topics,
-            teams=inputs.teams,
+            owners=inputs.owners,
             archived=inputs.retired,
         ),
         top,

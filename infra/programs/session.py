@@ -12,19 +12,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from infra.clients.bootstrap import derive, ensure_key, read_key
+from infra.core.candidate import Verdict
 from infra.core.error import ForgelineError, StackError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.programs.checkpoint import Checkpoints
 from infra.programs.drift import drift
 from infra.programs.gate import Gates, GateShutError
-from infra.programs.plan import Adoption, Drift, Plan
+from infra.programs.plan import Adoption, Drift, Plan, urn_type
 from infra.programs.stack import Layer, Ledger, Stack
 from infra.provider.connection import Connections
 from infra.provider.lab.process import PROCESS, Process
 
 if TYPE_CHECKING:
     from infra.programs.engine import Engine
+    from infra.provider.made import Made
     from infra.provider.provider import ForgelineProvider
 
 Item = TypeVar("Item", Stack, str)
@@ -68,10 +70,22 @@ class Session:
         """The engine, with the provider that serves all stacks of this run."""
         with self._lock:
             if self._engine is None:
-                from infra.provider.provider import ForgelineProvider
-
-                self._engine = self._started(ForgelineProvider(self._connections))
+                self._engine = self._started(self._provider())
             return self._engine
+
+    def _provider(self) -> ForgelineProvider:
+        from infra.provider.careful import CarefulProvider
+        from infra.provider.provider import ForgelineProvider
+
+        if self._settings.existing:
+            return CarefulProvider(self._connections, self.made())
+        return ForgelineProvider(self._connections)
+
+    def made(self) -> Made:
+        """What was made from here on servers that others run."""
+        from infra.provider.made import FILE, Made
+
+        return Made(self._folder / FILE)
 
     def _started(self, provider: ForgelineProvider) -> Engine:
         from infra.programs.engine import Engine
@@ -94,9 +108,13 @@ class Session:
         try:
             return self._side_by_side(stacks, lambda stack: self._unless_unchanged(stack, self.engine().preview))
         finally:
-            for stack in stacks:
-                if self.checkpoints.drop_empty(stack.name):
-                    (self._folder / "work" / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
+            self._leave_nothing(stacks)
+
+    def _leave_nothing(self, stacks: Sequence[Stack]) -> None:
+        """Takes away the empty states that looking at new stacks leaves."""
+        for stack in stacks:
+            if self.checkpoints.drop_empty(stack.name):
+                (self._folder / "work" / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
 
     def apply(self, stacks: Sequence[Stack], *, refresh: bool = False, concurrency: int = CONCURRENCY) -> list[Plan]:
         """Brings the stacks about: the foundation first, then the platform with the services beside it.
@@ -116,6 +134,45 @@ class Session:
             self._connections.settle()
         return plans
 
+    def check_theirs(self, stacks: Sequence[Stack]) -> None:
+        """Raises BadInputError, with every name, where others have on a server what the stacks are about to make.
+
+        Reads only; looks at those stacks that have something to do.
+        """
+        from infra.provider.careful import refused
+
+        wanted, made = [stack for stack in stacks if self._to_do(stack, refresh=False)], self.made()
+        if not wanted:
+            return
+        try:
+            found = [one for adoption in self._looked_for(wanted) for one in adoption.candidates]
+        finally:
+            self._leave_nothing(wanted)
+        there = [(urn_type(one.urn), one.id) for one in found if one.verdict is not Verdict.MISSING]
+        theirs = [one for one in there if not made.covers(*one)]
+        if theirs:
+            raise refused(theirs)
+
+    def _looked_for(
+        self, stacks: Sequence[Stack], then: Callable[[Engine, Adoption], None] = lambda _engine, _adoption: None
+    ) -> list[Adoption]:
+        """What the servers have of what the stacks declare and their states do not know; `then` is done with each."""
+        from infra.programs.adoption import plan_adoption
+        from infra.provider.adoption import AdoptingProvider
+
+        provider = AdoptingProvider(self._connections)
+        engine = self._started(provider)
+
+        def one(stack: Stack) -> Adoption:
+            self._progress.start(stack.name, "looking for what is there")
+            adoption = plan_adoption(engine, provider, stack)
+            then(engine, adoption)
+            self._progress.done(stack.name, adoption.told)
+            return adoption
+
+        with ThreadPoolExecutor(max_workers=ADOPTING, thread_name_prefix="stack") as pool:
+            return list(pool.map(one, stacks))
+
     def refresh(self, stacks: Sequence[Stack]) -> list[Plan]:
         """Takes what the servers have into the states."""
         return self._side_by_side(stacks, lambda stack: self._begun(stack, self.engine().refresh))
@@ -126,23 +183,13 @@ class Session:
         Nothing is changed on a server. Raises StackError where a server can't be read: then that stack's state is as it
         was.
         """
-        from infra.programs.adoption import adopt, plan_adoption
-        from infra.provider.adoption import AdoptingProvider
+        from infra.programs.adoption import adopt
 
-        provider = AdoptingProvider(self._connections)
-        engine = self._started(provider)
-
-        def one(stack: Stack) -> Adoption:
-            self._progress.start(stack.name, "looking for what is there")
+        for stack in stacks:
             self._ledger.begin(stack.name)
-            adoption = plan_adoption(engine, provider, stack)
-            if not dry_run:
-                adopt(engine, adoption, different=different)
-            self._progress.done(stack.name, adoption.told)
-            return adoption
-
-        with ThreadPoolExecutor(max_workers=ADOPTING, thread_name_prefix="stack") as pool:
-            return list(pool.map(one, stacks))
+        if dry_run:
+            return self._looked_for(stacks)
+        return self._looked_for(stacks, lambda engine, adoption: adopt(engine, adoption, different=different))
 
     def destroy(self, names: Iterable[str] | None = None) -> list[Plan]:
         """Removes the stacks, all or those named: services, then the platform, then the foundation."""

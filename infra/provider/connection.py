@@ -18,9 +18,8 @@ from infra.clients.openbao import OpenBao
 from infra.clients.process import Processes
 from infra.clients.request import Observer
 from infra.core.error import ServerError
-from infra.core.naming import GITLAB_ROOT
 from infra.core.progress import Progress, Silent
-from infra.core.secret import SecretRef, SecretValue
+from infra.core.secret import SecretRef, SecretValue, parse_secret
 from infra.core.server import Server
 from infra.core.settings import Settings
 
@@ -93,8 +92,7 @@ class Connections:
             return client
 
         def gitlab() -> GitLab:
-            token = self.openbao().resolve(SecretRef(GITLAB_ROOT, "token"))
-            client = GitLab(settings.gitlab_url, token, observe=observe)
+            client = GitLab.of(settings, self.openbao(), observe=observe)
             client.wait_ready(shown)
             return client
 
@@ -170,7 +168,7 @@ class Connections:
 
     def secret(self, reference: str) -> SecretValue:
         """The value of a reference. Raises ServerError where there is none."""
-        return self.openbao().resolve(SecretRef.parse(reference))
+        return self.openbao().resolve(parse_secret(reference))
 
     def find_secret(self, reference: str) -> SecretValue | None:
         """The value of a reference, or None where there is none."""

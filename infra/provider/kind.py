@@ -13,7 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from infra.core.error import BadInputError
-from infra.core.secret import SecretRef
+from infra.core.secret import DerivedSecret, parse_secret
 from infra.provider.connection import Connections
 
 PACKAGE = "forgeline"
@@ -26,11 +26,14 @@ class Inputs(BaseModel):
 
 
 def _reference(text: str) -> str:
-    return str(SecretRef.parse(text))
+    secret = parse_secret(text)
+    if isinstance(secret, DerivedSecret):
+        raise BadInputError(f"{text!r} never leaves this machine", fix="name a secret that a server may be given")
+    return str(secret)
 
 
 Ref = Annotated[str, AfterValidator(_reference)]
-"""A `SecretRef` as text; its value never travels."""
+"""A `SecretRef` or `GivenSecret` as text; its value never travels."""
 
 Names = Annotated[list[str], AfterValidator(lambda names: sorted(set(names)))]
 """A set of names: order and repetition mean nothing."""

@@ -37,6 +37,9 @@ LAB_TOOLS = (
 )
 """What a lab needs, the longest builds first."""
 
+EXISTING_TOOLS = ("pulumi",)
+"""What is needed where others run the servers."""
+
 JOB_TOOLS = ("openbao", "go", "node", "gitleaks", "gosec", "gotestsum", "gocover-cobertura", "staticcheck")
 """What pipeline jobs find on their PATH, besides Forgeline itself.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from rich.text import Text
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.cli.service_name import SERVICE
 from infra.core.candidate import Verdict
 from infra.core.error import ExitCode
@@ -20,6 +20,7 @@ STYLES = {Verdict.EQUAL: "green", Verdict.DIFFERENT: "yellow", Verdict.MISSING: 
 @click.option("--take", is_flag=True, help="Also what is other than declared: `preview` then shows the difference.")
 @click.option("--dry-run", is_flag=True, help="Show what would be adopted, and change nothing.")
 @json_option
+@profile_option
 @pass_app
 def adopt(app: App, services: tuple[str, ...], take: bool, dry_run: bool) -> int:
     """Take what is already on the servers into the state, without changing the servers.

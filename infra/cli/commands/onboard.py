@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from infra.cli.app import App, at_a_terminal, json_option, pass_app
+from infra.cli.app import App, at_a_terminal, json_option, pass_app, profile_option
 from infra.cli.onboard_view import show_onboard_plan, show_onboarded
 from infra.cli.service_name import SERVICE
+from infra.clients import trust
 from infra.clients.repository import Repository, cloned
 from infra.core.error import BadInputError, ExitCode
 from infra.operations.onboard import Onboarding, OnboardPlan
@@ -57,6 +58,7 @@ class TeamOption(click.types.StringParamType):
 )
 @click.option("--timeout", default=DEFAULT_TIMEOUT, show_default=True, help="Seconds to follow.")
 @json_option
+@profile_option
 @pass_app
 def onboard(
     app: App,
@@ -122,7 +124,7 @@ def _wishes(
 
     def clone(source: str) -> Repository:
         with app.display.phase("Repository") as progress:
-            return held.enter_context(cloned(source, progress))
+            return held.enter_context(cloned(source, progress, trust.bundle(app.settings)))
 
     if file is not None:
         wishes = _from_file(file, said)

@@ -7,10 +7,11 @@ import os
 import click
 from rich.text import Text
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.cli.commands.status import server_table, service_table
 from infra.core.error import ExitCode
 from infra.operations.bring_up import Bringing
+from infra.operations.removal import Removal, plan_removal
 from infra.operations.status import status as read_status
 from infra.programs.plan import Op, Plan
 
@@ -25,6 +26,7 @@ def bringing(app: App) -> Bringing:
 @click.command()
 @click.option("--refresh", is_flag=True, help="Read every server first, and undo what was changed there by hand.")
 @json_option
+@profile_option
 @pass_app
 def up(app: App, refresh: bool) -> None:
     """Bring the whole stack up, or finish what an earlier run began. Run again, it changes nothing and says so."""
@@ -58,6 +60,7 @@ def up(app: App, refresh: bool) -> None:
 
 @click.command()
 @json_option
+@profile_option
 @pass_app
 def preview(app: App) -> None:
     """Show what `up` would do, and change nothing."""
@@ -70,6 +73,7 @@ def preview(app: App) -> None:
 
 @click.command()
 @json_option
+@profile_option
 @pass_app
 def refresh(app: App) -> None:
     """Take what the servers have into the state, without changing the servers."""
@@ -82,6 +86,7 @@ def refresh(app: App) -> None:
 
 @click.command()
 @json_option
+@profile_option
 @pass_app
 def drift(app: App) -> int:
     """Show what was changed on the servers by hand. Exit code 1 when there is something."""
@@ -100,26 +105,46 @@ def drift(app: App) -> int:
 
 
 @click.command()
+@profile_option
 @pass_app
 def down(app: App) -> None:
     """Stop every process of the stack and keep its data. `up` starts it again."""
+    if app.settings.existing:
+        app.err.print("Nothing was stopped: others run these servers.")
+        return
     stopped = bringing(app).down()
     app.err.print("Everything is stopped; the data is kept." if stopped else "Nothing was running.")
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@profile_option
 @pass_app
 def destroy(app: App, yes: bool) -> None:
-    """Stop everything and remove what Forgeline made: repositories, artifacts, secrets. Cached tools stay."""
+    """Stop everything and remove what Forgeline made: repositories, artifacts, secrets. Cached tools stay.
+
+    On servers that others run, what was made there is removed, and what was adopted stays: the list is shown first.
+    """
     state = app.settings.state
     if not state.is_dir():
         app.err.print(f"There is nothing at {state}.")
         return
+    question = f"Remove the stack and all its data in {state}?"
+    if app.settings.existing:
+        removal = plan_removal(app.settings)
+        _show_removal(app, removal)
+        question = f"Remove these {len(removal.removed)} things from the servers, and {state}?"
     if not yes:
-        click.confirm(f"Remove the stack and all its data in {state}?", abort=True, err=True)
+        click.confirm(question, abort=True, err=True)
     bringing(app).destroy()
     app.err.print(f"Removed. Tools are still cached in {app.settings.cache}.")
+
+
+def _show_removal(app: App, removal: Removal) -> None:
+    for word, names, style in (("removed", removal.removed, "red"), ("kept", removal.kept, "green")):
+        for name in names:
+            app.err.print(Text.assemble("  ", (f"{word:<8}", style), name), soft_wrap=True)
+    app.err.print(f"{len(removal.removed)} things that Forgeline made go, {len(removal.kept)} that it adopted stay.")
 
 
 def print_plans(app: App, plans: list[Plan], *, nothing: str) -> None:

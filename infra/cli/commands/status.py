@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.app import App, json_option, pass_app
+from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.core.error import ExitCode
 from infra.operations.credential import credentials as all_credentials
 from infra.operations.credential import password
@@ -19,6 +19,7 @@ STATUS_STYLES = {"success": "green", "failed": "red", "running": "cyan", "cancel
 
 @click.command()
 @json_option
+@profile_option
 @pass_app
 def status(app: App) -> int:
     """Show each server with its health and version, and each service with its last pipeline.
@@ -39,6 +40,7 @@ def status(app: App) -> int:
 @click.command()
 @click.option("--show", "name", metavar="NAME", help="Print the password of this one, and nothing else.")
 @json_option
+@profile_option
 @pass_app
 def credentials(app: App, name: str | None) -> None:
     """Say who can sign in where, and where the passwords are kept. None is printed unless asked for by name."""

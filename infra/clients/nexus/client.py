@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from infra.clients import trust
 from infra.clients.nexus.transport import JSON, Basic, Transport, segment
 from infra.clients.openbao import OpenBao
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.naming import NEXUS_ADMIN
 from infra.core.progress import Progress
-from infra.core.secret import SecretRef, SecretValue
+from infra.core.secret import Secret, SecretRef, SecretValue, parse_secret
 from infra.core.settings import Settings
 
 REST = "/service/rest/v1"
@@ -24,6 +26,14 @@ INTERNAL = "/service/rest/internal"
 
 PATH_OF_FORMAT = {"maven2": "maven"}
 """The formats whose name differs from their segment in the REST paths."""
+
+
+def configurer(settings: Settings) -> tuple[str, Secret]:
+    """The user by whom Nexus is configured, and where the password is kept."""
+    servers = settings.profile.servers
+    if servers is None:
+        return "admin", SecretRef(NEXUS_ADMIN, "password")
+    return servers.nexus.username, parse_secret(servers.nexus.password)
 
 
 class NexusClient:
@@ -37,20 +47,32 @@ class NexusClient:
         password: Callable[[], SecretValue],
         observe: Observer | None = None,
         keep_connections: bool = True,
+        trusted: Path | None = None,
     ) -> None:
-        """`password` is asked for once, at the first request that needs it."""
+        """`password` is asked for once, at the first request that needs it. `trusted` is as in `Transport`."""
         self.url = url
         self._username = username
         self._password = password
         self._transport = Transport(
-            url, username=username, password=password, observe=observe, keep_connections=keep_connections
+            url,
+            username=username,
+            password=password,
+            observe=observe,
+            keep_connections=keep_connections,
+            trusted=trusted,
         )
 
     @classmethod
     def of(cls, settings: Settings, openbao: OpenBao, *, observe: Observer | None = None) -> Self:
-        """The client of this profile's Nexus, as the administrator whose credential is in OpenBao."""
-        reference = SecretRef(NEXUS_ADMIN, "password")
-        return cls(settings.nexus_url, username="admin", password=lambda: openbao.resolve(reference), observe=observe)
+        """The client of this profile's Nexus, as the user by whom Forgeline configures it."""
+        username, reference = configurer(settings)
+        return cls(
+            settings.nexus_url,
+            username=username,
+            password=lambda: openbao.resolve(reference),
+            observe=observe,
+            trusted=trust.bundle(settings),
+        )
 
     def close(self) -> None:
         """Close the connections."""

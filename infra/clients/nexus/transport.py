@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from infra.clients import trust
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
@@ -33,13 +35,24 @@ class Transport:
         password: Callable[[], SecretValue],
         observe: Observer | None = None,
         keep_connections: bool = True,
+        trusted: Path | None = None,
     ) -> None:
-        """`password` is asked for once, at the first request that needs it."""
+        """`password` is asked for once, at the first request that needs it.
+
+        `trusted` is a file of the authorities that are trusted, if they are not the library's own.
+        """
         self.url = url
         self.username = username
         hooks: dict[str, list[Callable[..., Any]]] = {} if observe is None else {"response": [_hook(observe)]}
         limits = httpx.Limits(max_keepalive_connections=None if keep_connections else 0)
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False, event_hooks=hooks, limits=limits)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=TIMEOUT,
+            trust_env=False,
+            event_hooks=hooks,
+            limits=limits,
+            verify=trust.context(trusted),
+        )
         self._http.auth = Basic(username, password)
 
     def close(self) -> None:
@@ -123,7 +136,9 @@ class Transport:
             )
         except httpx.TransportError as error:
             raise ServerError(
-                f"does not answer ({type(error).__name__})", where=self.url, fix="`forgeline up` starts Nexus"
+                f"does not answer ({type(error).__name__})",
+                where=self.url,
+                fix="`forgeline up` starts it, unless the profile says where it is",
             ) from None
 
     def _explain(self, verb: str, path: str, answer: httpx.Response) -> ServerError:
@@ -133,7 +148,7 @@ class Transport:
             return UnauthorizedError(
                 f"Nexus does not accept the password of {self.username}",
                 where=place,
-                fix="the administrator's password was changed by hand: put it into OpenBao, or `forgeline destroy`",
+                fix="it was changed by hand: put it where `forgeline credentials` says that it is kept",
             )
         fix = f"{self.username} lacks a privilege for this" if answer.status_code == 403 else ""
         return ServerError(f"Nexus refused: {_said(answer)} (HTTP {answer.status_code})", where=place, fix=fix)

@@ -45,6 +45,7 @@ class JwtConfig(pulumi.CustomResource):
     mount: pulumi.Output[str]
     jwks_url: pulumi.Output[str]
     oidc_discovery_url: pulumi.Output[str]
+    jwks_ca_pem: pulumi.Output[str]
     bound_issuer: pulumi.Output[str]
     default_role: pulumi.Output[str]
 
@@ -56,6 +57,7 @@ class JwtConfig(pulumi.CustomResource):
         bound_issuer: pulumi.Input[str],
         jwks_url: pulumi.Input[str] | None = None,
         oidc_discovery_url: pulumi.Input[str] | None = None,
+        jwks_ca_pem: pulumi.Input[str] | None = None,
         default_role: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class JwtConfig(pulumi.CustomResource):
                 "mount": mount,
                 "jwks_url": jwks_url,
                 "oidc_discovery_url": oidc_discovery_url,
+                "jwks_ca_pem": jwks_ca_pem,
                 "bound_issuer": bound_issuer,
                 "default_role": default_role,
             },

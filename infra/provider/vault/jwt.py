@@ -16,6 +16,8 @@ class JwtConfig(Inputs):
     mount: str
     jwks_url: str | None = None
     oidc_discovery_url: str | None = None
+    jwks_ca_pem: str | None = None
+    """Whom OpenBao trusts when it fetches the keys, if they are not its system's authorities."""
     bound_issuer: str
     default_role: str | None = None
 

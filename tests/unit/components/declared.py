@@ -41,11 +41,11 @@ def main() -> None:
         name="alpha",
         repository="trading/alpha",
         description="d",
-        pipeline_version="v1.2.3",
+        pipeline_place="alpha.yml@platform/pipelines:v1.2.3",
         nightly="7 2 * * *",
         openbao_url="http://bao",
         seed={"a": "b"},
-        teams=("risk", "operations"),
+        owners={"risk": "teams/risk", "operations": "teams/operations"},
     )
     changes = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     inputs = replace(inputs, **changes)

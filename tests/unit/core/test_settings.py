@@ -87,3 +87,67 @@ def test_each_service_has_its_minute_of_the_night() -> None:
         minute, hour, *rest = cron.split()
         assert (int(minute) in range(60), int(hour) in {22, 23, 0, 1}, rest) == (True, True, ["*"] * 3)
         assert night.cron(name) == cron
+
+
+EXISTING = """\
+name: company
+placement: existing
+servers:
+  gitlab: {url: "https://git.example.com/", token: "env:GITLAB_TOKEN", group: acme/delivery}
+  nexus: {url: "https://nexus.example.com:8443", username: forgeline, password: "file:/etc/forgeline/nexus"}
+  openbao: {url: "https://vault.example.com:8200", token: "env:VAULT_TOKEN"}
+environment_port_offsets: {dev: 10000}
+"""
+
+
+def test_addresses_follow_the_placement(tmp_path: Path) -> None:
+    given = load_settings({}, profile=write(tmp_path, EXISTING))
+    assert (given.gitlab_url, given.nexus_url, given.openbao_url) == (
+        "https://git.example.com",
+        "https://nexus.example.com:8443",
+        "https://vault.example.com:8200",
+    )
+    assert (given.existing, given.ca, given.environment_address) == (True, None, "127.0.0.1")
+    text = PROFILE + "placement: docker\naddress: 172.31.250.1\nenvironment_address: 172.31.250.20\n"
+    docker = load_settings({"FORGELINE_STATE": str(tmp_path)}, profile=write(tmp_path, text))
+    assert (docker.gitlab_url, docker.openbao_url) == ("https://172.31.250.1:2001", "https://172.31.250.1:2002")
+    assert (docker.ca, docker.environment_address) == (tmp_path / "tls" / "ca.pem", "172.31.250.20")
+
+
+def test_authorities_are_a_file_beside_the_profile(tmp_path: Path) -> None:
+    (tmp_path / "company.pem").touch()
+    assert load_settings({}, profile=write(tmp_path, EXISTING + "ca: company.pem\n")).ca == tmp_path / "company.pem"
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message", "fix"),
+    [
+        pytest.param(('"env:GITLAB_TOKEN"', "glpat-1"), 4, "where the secret is kept", "env:VARIABLE", id="value"),
+        pytest.param(("https://git", "http://git"), 4, "anybody on the way can read", "https://", id="in-the-clear"),
+        pytest.param(("https://git", "https://me:pw@git"), 4, "has a user or password", "take it out", id="password"),
+        pytest.param(("https://vault.example.com", "vault"), 6, "not the address", "https://HOST", id="no-scheme"),
+        pytest.param(("env:VAULT_TOKEN", "vault:kv/a#b"), 6, "needed to sign in", "env:", id="vault-in-vault"),
+        pytest.param((', token: "env:VAULT_TOKEN"', ""), 6, "one way to sign in", "give token", id="no-sign-in"),
+        pytest.param(("name: company", "name: company\nports: {}"), 2, "ports: means", "lab or docker", id="ports"),
+        pytest.param(("placement: existing", "placement: lab"), 3, "servers: means nothing", "existing", id="lab"),
+        pytest.param(("name: company", "name: company\nca: no.pem"), 2, "there is no file", "PEM", id="no-ca"),
+    ],
+)  # fmt: skip
+def test_an_error_of_a_profile_says_where_and_what_to_do(
+    tmp_path: Path, change: tuple[str, str], line: int, message: str, fix: str
+) -> None:
+    profile = write(tmp_path, EXISTING.replace(*change))
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_settings({}, profile=profile)
+    (finding,) = caught.value.findings
+    assert (finding.file, finding.line) == (profile, line)
+    assert message in finding.message
+    assert fix in finding.fix
+    assert "glpat-1" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_existing_servers_have_addresses(tmp_path: Path) -> None:
+    profile = write(tmp_path, "name: company\nplacement: existing\nenvironment_port_offsets: {dev: 1}\n")
+    with pytest.raises(InvalidDocumentError, match="servers: is missing") as caught:
+        load_settings({}, profile=profile)
+    assert (caught.value.findings[0].line, "existing.example.yaml" in caught.value.fix) == (2, True)

@@ -113,7 +113,7 @@ def test_a_service_is_on_the_release_that_its_file_names(settings: Settings) -> 
     edit(settings, "catalog/settlement.yaml", "pipeline: v1.0.0", "pipeline: v0.9.0")
     catalogue = Catalogue.of(settings)
     (stack,) = service_stacks(settings, catalogue, {"settlement"})
-    assert (stack.name, stack.inputs.pipeline_version) == ("service-settlement", "v0.9.0")
+    assert (stack.name, stack.inputs.pipeline_place.rpartition(":")[2]) == ("service-settlement", "v0.9.0")
     assert len(service_stacks(settings, catalogue)) == len(catalogue)
 
 

@@ -126,7 +126,7 @@ def test_a_file_of_wishes_tells_every_error_at_its_line(tmp_path: Path) -> None:
 def test_the_page_has_every_environment_role_and_place() -> None:
     (service,) = made(wish(language="java"))
     page = service_page(service, SETTINGS)
-    for shown in environments_of(service, SETTINGS.profile):
+    for shown in environments_of(service, SETTINGS):
         assert f"| {shown['environment']} | {shown['port']} | <{shown['health']}> |" in page
         assert f"deploy-payments-{shown['environment']}" in page
     for text in ("publish-payments", "maven-releases/com/forgeline/trading/payments/", "@teams/risk", "--back-from"):

@@ -51,6 +51,7 @@ class Described:
     owners: tuple[str, ...] = ("team-a",)
     port: int = 8190
     dependencies: tuple[str, ...] = ()
+    base_group: str = ""
 
 
 CATALOGUE = [
@@ -218,6 +219,7 @@ def test_names_are_derived() -> None:
     assert java_package("pre-trade-risk") == "com.forgeline.trading.pretraderisk"
     assert go_module("market-data") == "forgeline.internal/trading/market-data"
     assert code_owners(["risk", "@core"]) == "@teams/risk @teams/core"
+    assert code_owners(["risk"], "acme/delivery") == "@acme/delivery/teams/risk"
 
 
 def test_locks_have_hashes_and_no_addresses() -> None:
