@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from infra.core.error import ServerError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations import desired
-from infra.operations.doctor import Check, Verdict, examine, java, may_install
+from infra.operations.doctor import Verdict, examine, java, mended
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
@@ -178,7 +177,7 @@ class Bringing(Work):
 
 def check_machine(settings: Settings, environ: Mapping[str, str], progress: Progress) -> None:
     """The doctor's checks; what can be installed without a question is. Raises ServerError for what stops the work."""
-    checks = [_installed(check, environ, progress) for check in examine(settings, environ)]
+    checks = [mended(check, lambda: java(environ), progress) for check in examine(settings, environ)]
     for check in checks:
         if check.verdict is Verdict.WARNING:
             progress.done(check.name, f"warning: {check.found}; to mend it: {check.fix}")
@@ -192,19 +191,3 @@ def check_machine(settings: Settings, environ: Mapping[str, str], progress: Prog
             detail="\n".join(f"{check.name}: {check.found} (fix: {check.fix})" for check in others),
         )
     progress.done("this machine", f"{sum(c.verdict is Verdict.FINE for c in checks)} of {len(checks)} checks are fine")
-
-
-def _installed(check: Check, environ: Mapping[str, str], progress: Progress) -> Check:
-    """The check after its remedy, where that is a command that may be run without a password."""
-    if not check.install:
-        return check
-    prefix = may_install()
-    if prefix is None:
-        return check
-    progress.start(check.name, " ".join(check.install))
-    for command in (("apt-get", "update"), check.install):
-        subprocess.run([*prefix, *command], capture_output=True, check=False)
-    again = java(environ)
-    if again.verdict is Verdict.FINE:
-        progress.done(check.name, f"{again.found}, installed")
-    return again
