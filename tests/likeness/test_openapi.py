@@ -102,6 +102,8 @@ UNDESCRIBED = 29
 
 def test_most_endpoints_are_described() -> None:
     answering = [
-        key for key in ROUTES if not key.startswith("DELETE") and "artifacts" not in key and "archive" not in key
+        key
+        for key in ROUTES
+        if not key.startswith("DELETE") and not any(word in key for word in ("artifacts", "archive", "uploads/:"))
     ]
     assert sum(not is_described(key) for key in answering) == UNDESCRIBED

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, false, or_, select, true
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.store.base import now
+from infra.lab.gitlab.store.issue import Issue
 from infra.lab.gitlab.store.member import Member, Share
 from infra.lab.gitlab.store.namespace import Namespace, NamespaceKind, Visibility, descendants
 from infra.lab.gitlab.store.project import Project
@@ -169,6 +170,24 @@ def reads_code(session: Session, identity: Identity, project: Project) -> bool:
     if access == "enabled" and _open(project.visibility, identity):
         return True
     return role_in_project(session, identity.user, project) >= Role.PLANNER
+
+
+def reads_issues(session: Session, identity: Identity, project: Project) -> bool:
+    """Whether whoever asks may see issues at all of a project that they see."""
+    access = project.setting("issues_access_level")
+    return access == "enabled" or (access == "private" and project_role(session, identity, project) > Role.NONE)
+
+
+def visible_issues(session: Session, identity: Identity, project: Project) -> ColumnElement[bool]:
+    """A condition on Issue: those of a project that whoever asks may see; confidential ones are for few."""
+    if not reads_issues(session, identity, project):
+        return false()
+    condition: ColumnElement[bool] = Issue.confidential.is_(False)
+    if project_role(session, identity, project) >= Role.PLANNER:
+        condition = true()
+    elif identity.user_id is not None:
+        condition = or_(condition, Issue.author_id == identity.user_id, Issue.assignee_id == identity.user_id)
+    return (Issue.project_id == project.id) & condition
 
 
 def visible_projects(session: Session, identity: Identity) -> ColumnElement[bool]:

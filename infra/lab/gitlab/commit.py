@@ -183,7 +183,7 @@ def _change(repository: Repository, parent: str | None, action: FileAction, path
 
 
 def _check_unchanged(repository: Repository, parent: str, path: str, last_commit: str) -> None:
-    newest = next(repository.commits([parent], options=["--max-count=1"], path=path), None)
+    newest = repository.last_commit(parent, path)
     if newest is None or not newest.sha.startswith(last_commit):
         text = "You are attempting to update a file that has changed since you started editing it."
         raise RefusedError(text)

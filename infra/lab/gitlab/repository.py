@@ -9,38 +9,31 @@ import bz2
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from infra.lab.gitlab import git
 from infra.lab.gitlab.git import NO_OBJECT, GitError
+from infra.lab.gitlab.git_memory import recall
 from infra.lab.gitlab.git_object import (
     Change,
     Commit,
     Entry,
-    FileDiff,
     Ref,
     Signature,
     valid_path,
     valid_ref_name,
 )
+from infra.lab.gitlab.git_reader import HASH, Reader
 
 _REVISION = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\\x7f]{1,1024}(?:[~^][0-9]{0,6}){0,20}")
-_HASH = re.compile(r"[0-9a-f]{40}")
-_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-_LOG_FIELDS = ("%H", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%B")
-_LOG_FORMAT = "%x01" + "%x00".join(_LOG_FIELDS) + "%x00"
 
 
 class StaleRefError(Exception):
     """The ref no longer points to what the change was made from."""
 
 
-class Repository:
+class Repository(Reader):
     """A bare repository at `path`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def create(self, default_branch: str) -> None:
         """Make an empty repository; one that is there already is kept."""
@@ -69,28 +62,43 @@ class Repository:
         """The full hash of the commit that a branch, tag or hash names; a branch wins over a tag."""
         if not _REVISION.fullmatch(revision) or "@{" in revision or ".." in revision:
             return None
-        candidates = [revision] if _HASH.fullmatch(revision) else [f"refs/heads/{revision}", revision]
+        if head := self._head(revision):
+            return head
+        candidates = [revision] if HASH.fullmatch(revision) else [f"refs/heads/{revision}", revision]
         asked = "".join(f"{candidate}^{{commit}}\0" for candidate in candidates)
         answers = git.run(self.path, "cat-file", "--batch-check", "-z", stdin=asked.encode()).decode("utf-8", "replace")
         for answer in answers.splitlines():
             sha, _, rest = answer.partition(" ")
-            if rest.startswith("commit ") and _HASH.fullmatch(sha):
+            if rest.startswith("commit ") and HASH.fullmatch(sha):
                 return sha
         return None
 
     def _known(self, revision: str) -> str | None:
         """A full hash as it is (what reads it finds out whether it is there), anything else resolved."""
-        return revision if _HASH.fullmatch(revision) else self.resolve(revision)
+        return revision if HASH.fullmatch(revision) else self.resolve(revision)
+
+    def _head(self, branch: str) -> str | None:
+        """Where a branch points, by git's own file of it; None where git packed it away, or there is none."""
+        if not valid_ref_name(branch):
+            return None
+        try:
+            sha = (self.path / "refs" / "heads" / branch).read_text().strip()
+        except (OSError, UnicodeError):
+            return None
+        return sha if HASH.fullmatch(sha) else None
 
     def refs(self) -> dict[str, str]:
         """Object by full name, of all branches and tags."""
-        lines = git.run(self.path, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
-        pairs = (line.split(" ", 1) for line in lines.decode("utf-8", "surrogateescape").splitlines())
+        return self._names("refs/heads", "refs/tags", errors="surrogateescape")
+
+    def _names(self, *folders: str, errors: str = "replace") -> dict[str, str]:
+        lines = git.run(self.path, "for-each-ref", "--format=%(objectname) %(refname)", *folders)
+        pairs = (line.split(" ", 1) for line in lines.decode("utf-8", errors).splitlines())
         return {ref: sha for sha, ref in pairs}
 
     def branches(self) -> list[Ref]:
         """All branches by name."""
-        return self._list_refs("refs/heads")
+        return [_branch(ref.removeprefix("refs/heads/"), sha) for ref, sha in self._names("refs/heads").items()]
 
     def tags(self) -> list[Ref]:
         """All tags by name."""
@@ -98,7 +106,8 @@ class Repository:
 
     def branch(self, name: str) -> Ref | None:
         """One branch."""
-        return self._one_ref("refs/heads", name)
+        sha = self._head(name)
+        return _branch(name, sha) if sha else self._one_ref("refs/heads", name)
 
     def tag(self, name: str) -> Ref | None:
         """One tag."""
@@ -136,29 +145,13 @@ class Repository:
 
     def read_file(self, revision: str, path: str) -> bytes | None:
         """A file's content; None when there is no such file (or it is a folder)."""
-        found = self._object(revision, path)
+        found = self.blob(revision, path)
         return found[1] if found else None
 
     def blob(self, revision: str, path: str) -> tuple[str, bytes] | None:
         """A file's hash and content."""
-        return self._object(revision, path)
-
-    def _object(self, revision: str, path: str) -> tuple[str, bytes] | None:
         sha = self._known(revision)
-        if sha is None or not valid_path(path):
-            return None
-        answer = git.run(self.path, "cat-file", "--batch", "-z", stdin=f"{sha}:{path}".encode() + b"\0")
-        head, _, rest = answer.partition(b"\n")
-        fields = head.split()
-        if len(fields) != 3 or fields[1] != b"blob":
-            return None
-        return fields[0].decode(), rest[: int(fields[2])]
-
-    def read_blob(self, sha: str) -> bytes | None:
-        """A blob's content by its hash."""
-        if not _HASH.fullmatch(sha):
-            return None
-        return git.attempt(self.path, "cat-file", "blob", sha)
+        return self.blob_at(sha, path) if sha and valid_path(path) else None
 
     def list_files(self, revision: str) -> list[str]:
         """The paths of all files; none for a revision that isn't there."""
@@ -170,19 +163,13 @@ class Repository:
         path = path.strip("/")
         if sha is None or (path and not valid_path(path)):
             return None
-        options = ["-r", "-t"] if recursive else []
-        listed = git.attempt(self.path, "ls-tree", "-z", "--full-tree", *options, f"{sha}:{path}")
-        if listed is None:
-            return None
-        return [_entry(line, path) for line in listed.decode("utf-8", "replace").split("\0") if line]
+        entries = self.tree_at(sha, path, recursive=recursive)
+        return None if entries is None else list(entries)
 
     def file_mode(self, revision: str, path: str) -> str | None:
         """`100644`, `100755`, … of a file."""
         sha = self._known(revision)
-        if sha is None or not valid_path(path):
-            return None
-        listed = git.attempt(self.path, "ls-tree", "-z", "--full-tree", sha, "--", path)
-        return listed.decode().split(" ", 1)[0] if listed else None
+        return self.mode_at(sha, path) if sha and valid_path(path) else None
 
     def archive(self, revision: str, kind: str, prefix: str, path: str = "") -> bytes | None:
         """An archive (`tar.gz`, `tar.bz2`, `zip`, `tar`) of a commit's files below `prefix`."""
@@ -199,67 +186,11 @@ class Repository:
 
     def commit(self, revision: str) -> Commit | None:
         """One commit."""
+        known: Commit | None = recall((self.path, revision))
+        if known is not None:
+            return known
         sha = self.resolve(revision)
-        return next(self._log(["--max-count=1", sha])) if sha else None
-
-    def commits(self, revisions: Sequence[str], *, options: Sequence[str] = (), path: str = "") -> Iterator[Commit]:
-        """Commits from the newest. `revisions` are hashes from `resolve` or `--branches`; `options` are git log's."""
-        return self._log([*options, *revisions, "--", *([path] if path else [])])
-
-    def count(self, revisions: Sequence[str], *, options: Sequence[str] = (), path: str = "") -> int:
-        """How many commits `commits` would give."""
-        arguments = [*options, *revisions, "--", *([path] if path else [])]
-        return int(git.run(self.path, "rev-list", "--count", *arguments))
-
-    def _log(self, arguments: Sequence[str]) -> Iterator[Commit]:
-        text = git.run(self.path, "log", f"--format={_LOG_FORMAT}", *arguments).decode("utf-8", "replace")
-        for record in text.split("\x01")[1:]:
-            sha, parents, an, ae, ad, cn, ce, cd, message = record.split("\0")[:9]
-            yield Commit(
-                sha=sha,
-                parents=tuple(parents.split()),
-                author_name=an,
-                author_email=ae,
-                authored_date=ad,
-                committer_name=cn,
-                committer_email=ce,
-                committed_date=cd,
-                message=message,
-            )
-
-    def changed_paths(self, before: str, after: str) -> list[str] | None:
-        """Paths that differ between two commits; None when one of them isn't there (a new branch)."""
-        if NO_OBJECT in (before, after):
-            return None
-        listed = git.attempt(self.path, "diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
-        return None if listed is None else [path for path in listed.decode("utf-8", "replace").split("\0") if path]
-
-    def diff(self, before: str | None, after: str) -> list[FileDiff]:
-        """What differs between two commits (None: nothing at all), renames found."""
-        ends = [before or _EMPTY_TREE, after]
-        listed = git.run(self.path, "diff-tree", "-r", "-z", "-M", "--raw", *ends).decode("utf-8", "replace")
-        patch = git.run(self.path, "diff-tree", "-r", "-p", "-M", *ends).decode("utf-8", "replace")
-        texts = [_hunks(each) for each in re.split(r"^diff --git .*\n", patch, flags=re.MULTILINE)[1:]]
-        fields = iter(listed.split("\0"))
-        diffs: list[FileDiff] = []
-        for head in fields:
-            if not head:
-                break
-            old_mode, new_mode, _, _, status = head.removeprefix(":").split(" ")
-            old_path = next(fields)
-            new_path = next(fields) if status[0] in "RC" else old_path
-            text = texts[len(diffs)] if len(diffs) < len(texts) else ""
-            diffs.append(
-                FileDiff(
-                    old_path=old_path,
-                    new_path=new_path,
-                    old_mode=old_mode,
-                    new_mode=new_mode,
-                    status=status[0],
-                    text=text,
-                )
-            )
-        return diffs
+        return self.commits_at([sha])[sha] if sha else None
 
     def blame(self, revision: str, path: str) -> list[tuple[str, list[str]]]:
         """A file's lines in runs, each with the commit that wrote it last; none for a file that isn't there."""
@@ -274,27 +205,14 @@ class Repository:
                 if not runs or runs[-1][0] != writer:
                     runs.append((writer, []))
                 runs[-1][1].append(line[1:])
-            elif _HASH.match(line):
+            elif HASH.match(line):
                 writer = line[:40]
         return runs
-
-    def stats(self, sha: str) -> tuple[int, int]:
-        """Lines that a commit adds and removes, against its first parent."""
-        listed = git.run(self.path, "show", "--numstat", "--first-parent", "--format=", sha).decode("utf-8", "replace")
-        rows = [line.split("\t")[:2] for line in listed.splitlines() if line]
-        return sum(int(row[0]) for row in rows if row[0] != "-"), sum(int(row[1]) for row in rows if row[1] != "-")
 
     def containing(self, sha: str, folder: str) -> list[str]:
         """Names of the branches (`refs/heads`) or tags (`refs/tags`) that contain a commit."""
         listed = git.run(self.path, "for-each-ref", f"--contains={sha}", "--format=%(refname:lstrip=2)", folder)
         return listed.decode("utf-8", "replace").splitlines()
-
-    def merged(self, branch: str) -> set[str]:
-        """Names of the branches whose commits `branch` has."""
-        listed = git.attempt(
-            self.path, "for-each-ref", f"--merged=refs/heads/{branch}", "--format=%(refname:lstrip=2)", "refs/heads"
-        )
-        return set((listed or b"").decode("utf-8", "replace").splitlines())
 
     def write_commit(
         self,
@@ -348,19 +266,8 @@ class Repository:
         return git.run(self.path, "mktag", stdin=text.encode()).decode().strip()
 
 
-def _hunks(patch: str) -> str:
-    """A file's patch from its first hunk on, as GitLab shows it; a binary file's one line as it is."""
-    for marker in ("@@", "Binary files"):
-        start = patch.find(marker) if patch.startswith(marker) else patch.find("\n" + marker)
-        if start >= 0:
-            return patch[start:].lstrip("\n")
-    return ""
-
-
-def _entry(line: str, folder: str) -> Entry:
-    head, _, name = line.partition("\t")
-    mode, kind, sha = head.split(" ")
-    return Entry(mode=mode, type=kind, sha=sha, path=f"{folder}/{name}" if folder else name)
+def _branch(name: str, sha: str) -> Ref:
+    return Ref(name=name, sha=sha, target=sha, message="", created_at=None)
 
 
 def _fast_import(change: Change, mode: str) -> bytes:

@@ -111,13 +111,16 @@ def _at_any_depth(path: str) -> list[str]:
 
 _OF_JOB = "/projects/:id/jobs/:job_id/artifacts"
 _OF_REF = "/projects/:id/jobs/artifacts/:ref_name"
-_JOB = string("job", required=True)
+_JOB, _TOKEN = string("job", required=True), string("job_token")
 
 ROUTES: tuple[Route, ...] = (
-    get(_OF_JOB, _archive, string("job_token"), job_token=True),
-    get(f"{_OF_REF}/download", _archive_of_ref, _JOB, string("job_token"), job_token=True),
-    *(get(path, _file, string("job_token"), job_token=True) for path in _at_any_depth(_OF_JOB)),
-    *(get(path, _file_of_ref, _JOB, string("job_token"), job_token=True) for path in _at_any_depth(f"{_OF_REF}/raw")),
+    get(_OF_JOB, _archive, _TOKEN, entry=Entry.ANYONE, job_token=True),
+    get(f"{_OF_REF}/download", _archive_of_ref, _JOB, _TOKEN, entry=Entry.ANYONE, job_token=True),
+    *(get(path, _file, _TOKEN, entry=Entry.ANYONE, job_token=True) for path in _at_any_depth(_OF_JOB)),
+    *(
+        get(path, _file_of_ref, _JOB, _TOKEN, entry=Entry.ANYONE, job_token=True)
+        for path in _at_any_depth(f"{_OF_REF}/raw")
+    ),
     post(f"{_OF_JOB}/keep", _keep),
     delete(_OF_JOB, _delete),
     get("/jobs/:job_id/artifacts", _for_runner, string("token"), boolean("direct_download"), entry=Entry.OPEN),

@@ -29,14 +29,15 @@ class _View:
         self._request, self._project, self._repository = request, project, repository
         self._rules = all_protections(request.session, project.id, RefKind.BRANCH)
         self._role = project_role(request.session, request.identity, project)
-        self._merged = repository.merged(project.default_branch)
+        self._merged: set[str] = set()
         self._commits: dict[str, Commit] = {}
 
     def load(self, refs: Sequence[Ref]) -> None:
-        """Read the commits of the branches that are going to be shown."""
-        if refs:
-            found = self._repository.commits([ref.sha for ref in refs], options=["--no-walk=unsorted"])
-            self._commits = {commit.sha: commit for commit in found}
+        """Read what is asked of the branches that are going to be shown."""
+        shas = [ref.sha for ref in refs]
+        self._commits = self._repository.commits_at(shas)
+        default = self._repository.branch(self._project.default_branch)
+        self._merged = self._repository.contained(shas, default.sha) if default else set()
 
     def show_one(self, ref: Ref) -> dict[str, Any]:
         """One branch alone."""
@@ -53,7 +54,7 @@ class _View:
         return {
             "name": ref.name,
             "commit": show_commit(request.instance, project, commit) if commit else None,
-            "merged": ref.name in self._merged and ref.name != project.default_branch,
+            "merged": ref.sha in self._merged and ref.name != project.default_branch,
             "protected": bool(rules),
             "developers_can_push": Role.DEVELOPER in levels[Action.PUSH],
             "developers_can_merge": Role.DEVELOPER in levels[Action.MERGE],

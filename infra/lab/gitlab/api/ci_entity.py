@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -141,17 +142,28 @@ def _text(figure: float | None) -> str | None:
 
 
 class JobView:
-    """Shows jobs in full. One view for a whole list looks up each runner once; a session forgets what nobody holds."""
+    """Shows jobs in full. One view for a whole list looks up each runner once; a session forgets what nobody holds.
+
+    `load` is told which jobs are going to be shown.
+    """
 
     def __init__(self, instance: Instance, session: Session) -> None:
         self._instance = instance
         self._session = session
         self._runners: dict[int | None, dict[str, Any] | None] = {None: None}
         self._managers: dict[int | None, dict[str, Any] | None] = {None: None}
+        self._files: dict[int, list[Artifact]] = {}
+
+    def load(self, jobs: Sequence[Job]) -> None:
+        """Read the files of these jobs at once."""
+        self._files = {job.id: [] for job in jobs}
+        for artifact in artifacts_of(self._session, *self._files):
+            if not artifact.expired:
+                self._files[artifact.job_id].append(artifact)
 
     def show(self, job: Job) -> dict[str, Any]:
         """API_Entities_Ci_Job."""
-        files = [each for each in artifacts_of(self._session, job.id) if not each.expired]
+        files = self._files[job.id]
         archive = next((each for each in files if each.file_type == ARCHIVE), None)
         shown = {
             **show_job_basic(self._instance, job),
@@ -181,7 +193,9 @@ class JobView:
 
 def show_job(instance: Instance, session: Session, job: Job) -> dict[str, Any]:
     """API_Entities_Ci_Job."""
-    return JobView(instance, session).show(job)
+    view = JobView(instance, session)
+    view.load([job])
+    return view.show(job)
 
 
 def _files(instance: Instance, job: Job, files: list[Artifact]) -> list[dict[str, Any]]:

@@ -24,8 +24,7 @@ _KINDS = ("ssh-", "ecdsa-", "sk-")
 
 def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
     """API_Entities_DeployKey; with `projects`, also those that let it in."""
-    blob = ssh_blob(key.key) or b""
-    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    md5, sha256 = fingerprints(key.key)
     shown = {
         "id": key.id,
         "title": key.title,
@@ -34,8 +33,8 @@ def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
         "last_used_at": None,
         "key": key.key,
         "usage_type": "auth",
-        "fingerprint": hashlib.md5(blob, usedforsecurity=False).hexdigest(),
-        "fingerprint_sha256": f"SHA256:{digest}",
+        "fingerprint": md5,
+        "fingerprint_sha256": sha256,
     }
     if projects:
         for name, pushes in (("projects_with_write_access", True), ("projects_with_readonly_access", False)):
@@ -46,6 +45,13 @@ def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
 def _show_granted(grant: DeployKeyGrant, key: DeployKey) -> dict[str, Any]:
     """API_Entities_DeployKeysProject."""
     return {**_show(key), "can_push": grant.can_push}
+
+
+def fingerprints(key: str) -> tuple[str, str]:
+    """A key's MD5, in plain hexadecimal digits, and its `SHA256:…`."""
+    blob = ssh_blob(key) or b""
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return hashlib.md5(blob, usedforsecurity=False).hexdigest(), f"SHA256:{digest}"
 
 
 def ssh_blob(key: str) -> bytes | None:
@@ -68,6 +74,7 @@ def _new(request: Request, *, public: bool) -> DeployKey:
     if request.session.scalars(select(DeployKey).where(DeployKey.key == text)).first():
         raise message(400, {"fingerprint_sha256": ["has already been taken"]})
     key = DeployKey(title=given["title"], key=text, public=public, expires_at=given.get("expires_at"))
+    key.user_id = request.user.id
     request.session.add(key)
     request.session.flush()
     return key

@@ -14,7 +14,6 @@ from infra.lab.gitlab.api.parameter import Parameter, boolean, string
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.commit import ActionKind, FileAction, NotAllowedError, RefusedError, write_commit
 from infra.lab.gitlab.git_object import Commit
-from infra.lab.gitlab.repository import Repository
 
 _HEADERS = {
     "blob_id": "X-Gitlab-Blob-Id",
@@ -43,6 +42,7 @@ def _read(request: Request, ref: str) -> tuple[dict[str, Any], bytes]:
     if blob is None:
         raise not_found("File")
     blob_id, content = blob
+    newest = repository.last_commit(sha, path)
     return {
         "file_name": path.rsplit("/", 1)[-1],
         "file_path": path,
@@ -52,14 +52,9 @@ def _read(request: Request, ref: str) -> tuple[dict[str, Any], bytes]:
         "ref": ref,
         "blob_id": blob_id,
         "commit_id": sha,
-        "last_commit_id": _last_commit(repository, sha, path),
+        "last_commit_id": newest.sha if newest else None,
         "execute_filemode": repository.file_mode(sha, path) == "100755",
     }, content
-
-
-def _last_commit(repository: Repository, sha: str, path: str) -> str | None:
-    newest = next(repository.commits([sha], options=["--max-count=1"], path=path), None)
-    return newest.sha if newest else None
 
 
 def _headers(shown: dict[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from infra.lab.gitlab import access
 from infra.lab.gitlab.api.avatar import Owner, avatar_url
-from infra.lab.gitlab.api.project_entity import show_project, show_shares
+from infra.lab.gitlab.api.project_entity import ProjectView, show_shares
 from infra.lab.gitlab.api.route import Request
 from infra.lab.gitlab.store.base import stamp
 from infra.lab.gitlab.store.member import Share
@@ -81,9 +81,11 @@ def show_detail(request: Request, group: Namespace, *, projects: bool = True) ->
     }
     if projects:
         visible = access.visible_projects(request.session, request.identity)
-        own = request.session.scalars(select(Project).where(Project.namespace_id == group.id, visible).limit(100))
+        own = request.session.scalars(select(Project).where(Project.namespace_id == group.id, visible).limit(100)).all()
         shared = select(Share.project_id).where(Share.shared_with_id == group.id)
-        given = request.session.scalars(select(Project).where(Project.id.in_(shared), visible).limit(100))
-        shown["projects"] = [show_project(request, each) for each in own]
-        shown["shared_projects"] = [show_project(request, each) for each in given]
+        given = request.session.scalars(select(Project).where(Project.id.in_(shared), visible).limit(100)).all()
+        view = ProjectView(request)
+        view.load([*own, *given])
+        shown["projects"] = [view.show(each) for each in own]
+        shown["shared_projects"] = [view.show(each) for each in given]
     return shown

@@ -22,14 +22,14 @@ from infra.lab.gitlab.store.job import Job
 from infra.lab.gitlab.store.merge_request import MergeRequest
 from infra.lab.gitlab.store.pipeline import Pipeline
 from infra.lab.gitlab.store.project import Project
-from infra.lab.gitlab.webhooks.delivery import target_of
+from infra.lab.gitlab.webhooks.delivery import UNSENT, target_of
 from infra.lab.gitlab.webhooks.event import Event, Trigger, of_push
 from infra.lab.gitlab.webhooks.part import delivery_of
 from infra.lab.gitlab.webhooks.payload import payload
 
 _HOOK = "/projects/:id/hooks/:hook_id"
 _THINGS = {Trigger.MERGE_REQUEST: "merge requests", Trigger.PIPELINE: "CI pipelines", Trigger.JOB: "CI jobs"}
-_FAILED = ("internal error", "4", "5")
+_FAILED = ("internal error", UNSENT, "4", "5")
 
 
 def _hook(request: Request, session: Session) -> tuple[Project, Hook]:

@@ -14,7 +14,7 @@ from infra.lab.gitlab.api.pipeline import STATUSES, list_jobs, readable_project
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, get, post
 from infra.lab.gitlab.pipelines.artifact import delete_files, forget
 from infra.lab.gitlab.pipelines.attempt import play, retry
-from infra.lab.gitlab.pipelines.permission import may_run
+from infra.lab.gitlab.pipelines.permission import may_run, ref_is_protected
 from infra.lab.gitlab.pipelines.service import CiService
 from infra.lab.gitlab.pipelines.transition import cancel
 from infra.lab.gitlab.store.base import now
@@ -86,7 +86,9 @@ def _play(request: Request) -> Answer:
 def _erase(request: Request) -> Answer:
     project = request.project(Role.DEVELOPER)
     job = find_job(request, project)
-    if job.user_id != request.user.id:
+    # GitLab's app/policies/ci/build_policy.rb: one's own, unless its ref is protected.
+    protected = ref_is_protected(request.session, project, job.pipeline.ref, tag=job.pipeline.tag)
+    if protected or job.user_id != request.user.id:
         request.project(Role.MAINTAINER)
     if not job.complete or job.erased_at is not None:
         raise forbidden("Job is not erasable!")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -13,9 +13,10 @@ from infra.lab.gitlab.api.error import ApiError, bad_request, conflict, message,
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, refused, string
 from infra.lab.gitlab.api.route import Answer, Request, Response, Route, delete, get, post, put
+from infra.lab.gitlab.store.issue import Issue, IssueState
 from infra.lab.gitlab.store.label import Label
 from infra.lab.gitlab.store.merge_request import MergeRequest, MergeRequestState
-from infra.lab.gitlab.store.namespace import Namespace
+from infra.lab.gitlab.store.namespace import Namespace, descendants
 from infra.lab.gitlab.store.project import Project
 
 _COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
@@ -49,18 +50,35 @@ def _show(request: Request, place: Project | Namespace, label: Label) -> dict[st
         "subscribed": request.identity.user_id in label.subscribers,
     }
     if request.params.get("with_counts"):
-        counted = _open(request, place, label)
-        shown |= {"open_issues_count": 0, "closed_issues_count": 0, "open_merge_requests_count": counted}
+        shown |= {
+            "open_issues_count": _count(request, place, label, Issue, IssueState.OPENED),
+            "closed_issues_count": _count(request, place, label, Issue, IssueState.CLOSED),
+            "open_merge_requests_count": _count(request, place, label, MergeRequest, MergeRequestState.OPENED),
+        }
     if isinstance(place, Project):
         shown |= {"priority": label.priority, "is_project_label": label.project_id is not None}
     return shown
 
 
-def _open(request: Request, place: Project | Namespace, label: Label) -> int:
-    names = select(MergeRequest.labels).where(MergeRequest.state == MergeRequestState.OPENED)
+def _count(
+    request: Request, place: Project | Namespace, label: Label, kind: type[Issue | MergeRequest], state: str
+) -> int:
+    """How many of a kind carry the label, in the project or anywhere below the group."""
+    names = select(kind.labels).where(kind.state == state)
     if isinstance(place, Project):
-        names = names.where(MergeRequest.project_id == place.id)
+        names = names.where(kind.project_id == place.id)
+    else:
+        below = [place.id, *(each.id for each in descendants(request.session, place))]
+        names = names.where(kind.project_id.in_(select(Project.id).where(Project.namespace_id.in_(below))))
     return sum(label.name in labels for labels in request.session.scalars(names))
+
+
+def chosen_labels(before: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+    """The names that a request's `labels`, `add_labels` and `remove_labels` make of those before."""
+    chosen = given["labels"] if given.get("labels") is not None else before
+    removed = given.get("remove_labels") or ()
+    wanted = dict.fromkeys((*chosen, *(given.get("add_labels") or ())))
+    return [each for each in wanted if each not in removed]
 
 
 def _list(request: Request) -> Answer:

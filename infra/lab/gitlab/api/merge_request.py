@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, or_, select
@@ -12,10 +11,11 @@ from infra.lab.gitlab.access import Role, project_role
 from infra.lab.gitlab.api.ci_entity import show_pipeline, show_pipeline_basic
 from infra.lab.gitlab.api.commit import show_commit, show_diff
 from infra.lab.gitlab.api.error import ApiError, bad_request, forbidden, message, not_found, unauthorized
+from infra.lab.gitlab.api.label import chosen_labels
 from infra.lab.gitlab.api.merge_request_entity import show_merge_request, show_merge_request_basic
 from infra.lab.gitlab.api.page import paginate, paginate_window
 from infra.lab.gitlab.api.parameter import Parameter, array, boolean, integer, moment, refused, string
-from infra.lab.gitlab.api.route import Answer, Request, Response, Transaction, delete, get, post, put
+from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.api.user import basic
 from infra.lab.gitlab.git_merge import ConflictError
 from infra.lab.gitlab.git_object import Commit
@@ -109,7 +109,7 @@ def _create(request: Request) -> Answer:
         description=given.get("description"),
         source_branch=given["source_branch"],
         target_branch=given["target_branch"],
-        labels=tuple(_labels((), given)),
+        labels=tuple(chosen_labels((), given)),
         squash=given["squash"] if given.get("squash") is not None else setting in ("always", "default_on"),
         remove_source_branch=bool(given.get("remove_source_branch")),
     )
@@ -119,13 +119,6 @@ def _create(request: Request) -> Answer:
         raise _refusal(error) from error
     with request.instance.store.read() as session:
         return show_merge_request(request, session, session.get_one(MergeRequest, made))
-
-
-def _labels(before: Sequence[str], given: dict[str, Any]) -> list[str]:
-    chosen = given["labels"] if given.get("labels") is not None else before
-    removed = given.get("remove_labels") or ()
-    wanted = dict.fromkeys((*chosen, *(given.get("add_labels") or ())))
-    return [each for each in wanted if each not in removed]
 
 
 def _update(request: Request) -> Answer:
@@ -163,7 +156,7 @@ def _apply(merge_request: MergeRequest, given: dict[str, Any], user_id: int) -> 
     merge_request.title = (given.get("title") or merge_request.title)[:255]
     if "description" in given:
         merge_request.description = given["description"]
-    merge_request.labels = _labels(merge_request.labels, given)
+    merge_request.labels = chosen_labels(merge_request.labels, given)
     for name in ("squash", "remove_source_branch"):
         if given.get(name) is not None:
             setattr(merge_request, name, given[name])
@@ -278,6 +271,7 @@ ROUTES = (
         *(string(name) for name in ("author_username", "source_branch", "target_branch", "search")),
         *(moment(f"{name}_{side}") for name in ("created", "updated") for side in ("after", "before")),
         array("iids"),
+        entry=Entry.ANYONE,
     ),
     post(
         _PROJECT,
@@ -287,7 +281,7 @@ ROUTES = (
         *_COMMON,
         transaction=Transaction.OWN,
     ),
-    get(_ONE, _show),
+    get(_ONE, _show, entry=Entry.ANYONE),
     put(
         _ONE,
         _update,
@@ -298,12 +292,12 @@ ROUTES = (
         transaction=Transaction.OWN,
     ),
     delete(_ONE, _delete),
-    get(f"{_ONE}/commits", _commits),
-    get(f"{_ONE}/changes", _changes),
-    get(f"{_ONE}/diffs", _diffs),
-    get(f"{_ONE}/participants", _participants),
-    get(f"{_ONE}/pipelines", _pipelines),
+    get(f"{_ONE}/commits", _commits, entry=Entry.ANYONE),
+    get(f"{_ONE}/changes", _changes, entry=Entry.ANYONE),
+    get(f"{_ONE}/diffs", _diffs, entry=Entry.ANYONE),
+    get(f"{_ONE}/participants", _participants, entry=Entry.ANYONE),
+    get(f"{_ONE}/pipelines", _pipelines, entry=Entry.ANYONE),
     post(f"{_ONE}/pipelines", _create_pipeline, transaction=Transaction.OWN),
-    get(f"{_ONE}/merge_ref", _merge_ref, transaction=Transaction.OWN),
+    get(f"{_ONE}/merge_ref", _merge_ref, transaction=Transaction.OWN, entry=Entry.ANYONE),
     put(f"{_ONE}/reset_approvals", _reset_approvals),
 )

@@ -14,6 +14,7 @@ from infra.lab.gitlab.merge import Mergeability, has_conflicts, may_merge, merge
 from infra.lab.gitlab.pipelines.merge_request import head_pipeline
 from infra.lab.gitlab.store.base import stamp
 from infra.lab.gitlab.store.merge_request import MergeRequest
+from infra.lab.gitlab.store.note import note_count
 from infra.lab.gitlab.store.user import User
 
 
@@ -40,7 +41,7 @@ def show_merge_request_basic(instance: Instance, session: Session, merge_request
         "closed_at": stamp(merge_request.closed_at),
         "target_branch": merge_request.target_branch,
         "source_branch": merge_request.source_branch,
-        "user_notes_count": 0,
+        "user_notes_count": note_count(session, merge_request),
         "upvotes": 0,
         "downvotes": 0,
         "author": _person(instance, merge_request.author),

@@ -31,7 +31,7 @@ def paginate(
     given = dict(parse_qsl(request.query, keep_blank_values=True))
     size = min(_natural(given, "per_page", DEFAULT_SIZE), LARGEST_SIZE)
     if given.get("pagination") == "keyset" and isinstance(items, Select):
-        return _keyset(request, items, show, given, size)
+        return _keyset(request, items, show, load, given, size)
     page = _natural(given, "page", 1)
     start = (page - 1) * size
     if isinstance(items, Select):
@@ -64,7 +64,14 @@ def _headers(request: Request, *, page: int, size: int, total: int) -> dict[str,
     }
 
 
-def _keyset(request: Request, items: Select[T], show: Callable[[T], Any], given: dict[str, str], size: int) -> Response:
+def _keyset(
+    request: Request,
+    items: Select[T],
+    show: Callable[[T], Any],
+    load: Callable[[Sequence[T]], None],
+    given: dict[str, str],
+    size: int,
+) -> Response:
     if given.get("order_by", "id") != "id":
         raise parameter("order_by does not have a valid value")
     entity = items.column_descriptions[0]["entity"]
@@ -80,6 +87,7 @@ def _keyset(request: Request, items: Select[T], show: Callable[[T], Any], given:
         edge_name = "id_before" if descending else "id_after"
         last: Any = rows[size - 1]
         headers["Link"] = f'<{_address(request, {edge_name: str(last.id)})}>; rel="next"'
+    load(rows[:size])
     return Response([show(row) for row in rows[:size]], headers=headers)
 
 

@@ -14,7 +14,7 @@ from infra.lab.gitlab.api.ci_entity import JobView, show_pipeline, show_pipeline
 from infra.lab.gitlab.api.error import forbidden, message, not_found
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import anything, array, boolean, hash_of, hashes, moment, string
-from infra.lab.gitlab.api.route import Answer, Request, Response, Route, Transaction, delete, get, post, put
+from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Route, Transaction, delete, get, post, put
 from infra.lab.gitlab.pipelines.artifact import delete_files, forget
 from infra.lab.gitlab.pipelines.attempt import retry_pipeline
 from infra.lab.gitlab.pipelines.creation import PipelineRefusedError, PipelineRequest, create_pipeline
@@ -195,7 +195,7 @@ def list_jobs(request: Request, statement: Select[Job]) -> Response:
         statement = statement.where(Job.status.in_(request.params["scope"]))
     view = JobView(request.instance, request.session)
     ordered = statement.order_by(Job.id.desc()).options(selectinload(Job.pipeline))
-    return paginate(request, ordered, view.show)
+    return paginate(request, ordered, view.show, load=view.load)
 
 
 def _bridges(request: Request) -> Answer:
@@ -204,7 +204,10 @@ def _bridges(request: Request) -> Answer:
 
 
 def _variables(request: Request) -> Answer:
+    """For whoever started it, and for maintainers (GitLab's app/policies/ci/pipeline_policy.rb)."""
     pipeline = find_pipeline(request, request.project(Role.DEVELOPER))
+    if pipeline.user_id != request.user.id:
+        request.project(Role.MAINTAINER)
     return [
         {
             "variable_type": each.get("variable_type", "env_var"),
@@ -247,6 +250,7 @@ ROUTES: tuple[Route, ...] = (
         string("sort", values=("asc", "desc"), default="desc"),
         string("source", values=_SOURCES),
         string("name"),
+        entry=Entry.ANYONE,
     ),
     post(
         "/projects/:id/pipeline",
@@ -261,15 +265,22 @@ ROUTES: tuple[Route, ...] = (
         hash_of("inputs"),
         transaction=Transaction.OWN,
     ),
-    get("/projects/:id/pipelines/latest", _latest, string("ref")),
-    get(_ONE, _show),
+    get("/projects/:id/pipelines/latest", _latest, string("ref"), entry=Entry.ANYONE),
+    get(_ONE, _show, entry=Entry.ANYONE),
     delete(_ONE, _delete),
     put(f"{_ONE}/metadata", _rename, string("name", required=True), job_token=True),
     post(f"{_ONE}/retry", _retry),
     post(f"{_ONE}/cancel", _cancel),
-    get(f"{_ONE}/jobs", _jobs, boolean("include_retried", default=False), _SCOPE, job_token=True),
-    get(f"{_ONE}/bridges", _bridges, _SCOPE, anything("include_retried")),
+    get(
+        f"{_ONE}/jobs",
+        _jobs,
+        boolean("include_retried", default=False),
+        _SCOPE,
+        entry=Entry.ANYONE,
+        job_token=True,
+    ),
+    get(f"{_ONE}/bridges", _bridges, _SCOPE, anything("include_retried"), entry=Entry.ANYONE),
     get(f"{_ONE}/variables", _variables),
-    get(f"{_ONE}/test_report", _test_report),
-    get(f"{_ONE}/test_report_summary", _test_summary),
+    get(f"{_ONE}/test_report", _test_report, entry=Entry.ANYONE),
+    get(f"{_ONE}/test_report_summary", _test_summary, entry=Entry.ANYONE),
 )

@@ -17,7 +17,7 @@ from infra.lab.gitlab.api.error import bad_request, forbidden, message, not_foun
 from infra.lab.gitlab.api.namespace import show_namespace
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, boolean, integer, string
-from infra.lab.gitlab.api.project_entity import show_basic, show_project
+from infra.lab.gitlab.api.project_entity import ProjectView, show_basic, show_project
 from infra.lab.gitlab.api.project_field import PARAMETERS, changed_settings
 from infra.lab.gitlab.api.route import Answer, Entry, Request, Response, Transaction, delete, get, post, put
 from infra.lab.gitlab.api.user import basic as show_user
@@ -43,7 +43,8 @@ def list_projects(request: Request, condition: ColumnElement[bool] | None = None
     statement = _filter(request, statement)
     if given.get("simple") or identity.anonymous:
         return paginate(request, _ordered(request, statement), lambda each: show_basic(request.instance, each))
-    return paginate(request, _ordered(request, statement), lambda each: show_project(request, each))
+    view = ProjectView(request)
+    return paginate(request, _ordered(request, statement), view.show, load=view.load)
 
 
 def _filter(request: Request, statement: Select[Project]) -> Select[Project]:

@@ -88,9 +88,9 @@ def _found(request: Request, project: Project, session: Session | None = None) -
 
 
 def _show_one(request: Request) -> Answer:
-    project = request.project()
-    readable = reads_code(request.session, request.identity, project)
-    return _show(request, project, _found(request, project), readable=readable)
+    """Only the list has something for those who may not read the code (GitLab's lib/api/releases.rb)."""
+    project = request.code()
+    return _show(request, project, _found(request, project))
 
 
 def _create(request: Request) -> Answer:
@@ -183,7 +183,7 @@ def _link(request: Request, minimum: Role) -> tuple[Project, Release, ReleaseLin
 
 
 def _show_one_link(request: Request) -> Answer:
-    project, release, link = _link(request, Role.GUEST)
+    project, release, link = _link(request, Role.NONE)
     return _show_link(request, project, link, release.tag)
 
 
@@ -224,8 +224,8 @@ ROUTES = (
     get(_ONE, _show_one, entry=Entry.ANYONE, job_token=True),
     put(_ONE, _update, string("name"), string("description"), moment("released_at"), job_token=True),
     delete(_ONE, _delete, job_token=True),
-    get(f"{_ONE}/assets/links", _links, job_token=True),
+    get(f"{_ONE}/assets/links", _links, entry=Entry.ANYONE, job_token=True),
     post(f"{_ONE}/assets/links", _create_link, *_LINK, job_token=True),
-    get(f"{_ONE}/assets/links/:link_id", _show_one_link, job_token=True),
+    get(f"{_ONE}/assets/links/:link_id", _show_one_link, entry=Entry.ANYONE, job_token=True),
     delete(f"{_ONE}/assets/links/:link_id", _delete_link, job_token=True),
 )

@@ -23,7 +23,8 @@ _ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 _GPG = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
-def _show(item: UserItem) -> dict[str, Any]:
+def show_item(item: UserItem) -> dict[str, Any]:
+    """As its kind is shown."""
     if item.kind == ItemKind.EMAIL:
         return {"id": item.id, "email": item.value, "confirmed_at": stamp(item.created_at)}
     shown = {"id": item.id, "created_at": stamp(item.created_at), "key": item.value}
@@ -40,7 +41,7 @@ def _owner(request: Request) -> User:
 def _list(kind: ItemKind) -> Handler:
     def handler(request: Request) -> Answer:
         statement = select(UserItem).where(UserItem.user_id == _owner(request).id, UserItem.kind == kind)
-        return paginate(request, statement.order_by(UserItem.id), _show)
+        return paginate(request, statement.order_by(UserItem.id), show_item)
 
     return handler
 
@@ -53,7 +54,7 @@ def _found(request: Request, kind: ItemKind) -> UserItem:
 
 
 def _show_one(kind: ItemKind) -> Handler:
-    return lambda request: _show(_found(request, kind))
+    return lambda request: show_item(_found(request, kind))
 
 
 def _create(kind: ItemKind) -> Handler:
@@ -70,7 +71,7 @@ def _create(kind: ItemKind) -> Handler:
         item = UserItem(user_id=_owner(request).id, kind=kind, value=value, title=title, expires_at=ends)
         request.session.add(item)
         request.session.flush()
-        return _show(item)
+        return show_item(item)
 
     return handler
 

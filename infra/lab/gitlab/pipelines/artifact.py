@@ -147,9 +147,9 @@ def archive_of(session: Session, job_id: int) -> Artifact | None:
     return None if found is None or found.expired else found
 
 
-def artifacts_of(session: Session, job_id: int) -> list[Artifact]:
-    """All files of a job."""
-    return list(session.scalars(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.id)))
+def artifacts_of(session: Session, *job_ids: int) -> list[Artifact]:
+    """All files of a job, or of several."""
+    return list(session.scalars(select(Artifact).where(Artifact.job_id.in_(job_ids)).order_by(Artifact.id)))
 
 
 def file_of(instance: Instance, artifact: Artifact) -> Path:

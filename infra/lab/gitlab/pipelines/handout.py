@@ -224,7 +224,5 @@ def _cache_keys(instance: Instance, job: Job, spec: JobSpec) -> Iterable[str]:
 def _files_digest(repository: Repository, job: Job, files: Iterable[str]) -> str:
     """The hash of the last commits that changed the files; `default` when there are none."""
     sha = job.pipeline.sha
-    commits = {
-        commit.sha for file in files for commit in repository.commits([sha], options=["--max-count=1"], path=file)
-    }
+    commits = {commit.sha for file in files if (commit := repository.last_commit(sha, file)) is not None}
     return hashlib.sha1("-".join(sorted(commits)).encode()).hexdigest() if commits else "default"  # noqa: S324

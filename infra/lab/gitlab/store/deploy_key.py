@@ -19,6 +19,8 @@ class DeployKey(Identified, Base):
     title: Mapped[str]
     key: Mapped[str] = mapped_column(unique=True)
     public: Mapped[bool] = mapped_column(default=False)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    """Who brought it."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
 

@@ -46,6 +46,18 @@ class Hook(Identified, Base):
         return _seal(instance).decrypt(self.sealed_token.encode()).decode() if self.sealed_token else None
 
 
+class HookCall(Identified, Base):
+    """A call of a hook that is still to be made: written with what it tells of, gone once it was made or given up."""
+
+    __tablename__ = "hook_call"
+
+    hook_id: Mapped[int] = mapped_column(ForeignKey("hook.id", ondelete="CASCADE"), index=True)
+    key: Mapped[str]
+    """By which a receiver knows a call that is made twice."""
+    event: Mapped[dict[str, Any]]
+    """`webhooks.event.Event`, as its fields."""
+
+
 class HookLog(Identified, Base):
     """One call of a hook, with what was sent (without the token) and what came back."""
 

@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "keep_latest_artifact": True,
     "outbound_local_requests_whitelist": [],
     "max_artifacts_size": 100,
+    "max_attachment_size": 100,
     "password_authentication_enabled_for_git": True,
     "password_authentication_enabled_for_web": True,
     "require_two_factor_authentication": False,

@@ -1,9 +1,12 @@
-"""What happens in a project: told by pushes, and noticed in what transactions change of jobs, pipelines and merges."""
+"""What happens in a project: told by pushes, and noticed in what transactions change of jobs, pipelines and merges.
+
+The calls that an event makes necessary are written in the transaction that it happened in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +21,7 @@ from infra.lab.gitlab.store.merge_request import MergeRequest, MergeRequestState
 from infra.lab.gitlab.store.pipeline import Pipeline
 
 _TAG = "refs/tags/"
-_KEY = "webhook_events"
+_KEY, _NOTED = "webhook_events", "webhook_calls"
 _MERGE_REQUEST_FIELDS = ("title", "description", "target_branch", "labels")
 _ACTIONS = {MergeRequestState.OPENED: "reopen", MergeRequestState.CLOSED: "close", MergeRequestState.MERGED: "merge"}
 
@@ -62,6 +65,17 @@ class Event:
     """Of a merge request: fields to their value before and now."""
     push: Push | None = None
 
+    def fields(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Event:
+        """From `fields`."""
+        push = fields["push"]
+        pushed = Push(**{**push, "options": tuple(push["options"])}) if push else None
+        return cls(**{**fields, "trigger": Trigger(fields["trigger"]), "push": pushed})
+
 
 def of_push(push: Push) -> Event:
     """The event of a ref that moved."""
@@ -69,23 +83,35 @@ def of_push(push: Push) -> Event:
     return Event(trigger=trigger, project_id=push.project_id, push=push)
 
 
-def follow(store: Store, tell: Callable[[list[Event]], None]) -> None:
-    """Have `tell` called with the events of every transaction of the store, once it is committed."""
+def happen(session: Session, event: Event) -> None:
+    """Have an event told that no row shows."""
+    session.info.setdefault(_KEY, []).append(event)
+
+
+def follow(store: Store, note: Callable[[Session, list[Event]], list[int]], tell: Callable[[list[int]], None]) -> None:
+    """Have `note` called with the events of every transaction of the store before it is committed, and `tell` with what
+    it made of them once that is done."""
 
     def flushed(session: Session, _context: UOWTransaction) -> None:
-        events = session.info.setdefault(_KEY, [])
         for changed in (*session.new, *session.dirty):
             if found := _event(changed):
-                events.append(found)
+                happen(session, found)
+
+    def committing(session: Session) -> None:
+        session.flush()
+        if events := session.info.pop(_KEY, None):
+            session.info.setdefault(_NOTED, []).extend(note(session, events))
 
     def committed(session: Session) -> None:
-        if events := session.info.pop(_KEY, None):
-            tell(events)
+        if noted := session.info.pop(_NOTED, None):
+            tell(noted)
 
     def undone(session: Session) -> None:
         session.info.pop(_KEY, None)
+        session.info.pop(_NOTED, None)
 
     orm_event.listen(store.writing, "after_flush", flushed)
+    orm_event.listen(store.writing, "before_commit", committing)
     orm_event.listen(store.writing, "after_commit", committed)
     orm_event.listen(store.writing, "after_rollback", undone)
 

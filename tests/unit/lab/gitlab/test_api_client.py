@@ -41,9 +41,9 @@ def test_signs_in_and_names_itself(root: gitlab.Gitlab, served: Served) -> None:
 
 
 def test_an_unknown_endpoint_names_itself_with_501(served: Served) -> None:
-    answer = served.http().get("/projects/1/issues")
+    answer = served.http().get("/projects/1/milestones")
     assert answer.status_code == 501
-    expected = "501 Not Implemented: GET /api/v4/projects/1/issues is not part of the embedded GitLab"
+    expected = "501 Not Implemented: GET /api/v4/projects/1/milestones is not part of the embedded GitLab"
     assert answer.json() == {"message": expected}
 
 

@@ -7,15 +7,21 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 from typing import Any
 
 import gitlab
 import pytest
+from sqlalchemy import func, select
 
 from infra.lab.gitlab.instance import Push
+from infra.lab.gitlab.store.hook import HookCall
+from infra.lab.gitlab.store.merge_request import MergeRequest
 from infra.lab.gitlab.webhooks import delivery
-from infra.lab.gitlab.webhooks.event import of_push
+from infra.lab.gitlab.webhooks.event import Event, of_push
+from tests.embedded import ROOT_TOKEN, bootstrap, serving
 from tests.trial import free_ports
 from tests.unit.lab.gitlab.conftest import Served
 
@@ -29,7 +35,7 @@ class Receiver:
     def __init__(self) -> None:
         self.calls: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.answer = 200
-        self.hold = Event()
+        self.hold = Flag()
         self.hold.set()
         receiver = self
 
@@ -305,11 +311,107 @@ def test_a_call_is_tried_again_and_then_given_up(served: Served, project: Any, m
     assert len(set(asked)) == 1, "the receiver can't know that it is the same event"
 
 
-def test_too_many_events_are_dropped_not_waited_for(served: Served) -> None:
+def _waiting(served: Served, hook_id: int) -> int:
+    with served.instance.store.read() as session:
+        return session.scalar(select(func.count(HookCall.id)).where(HookCall.hook_id == hook_id)) or 0
+
+
+def _push(project: Any) -> Event:
+    sha = project.commits.list(get_all=True)[0].id
+    return of_push(
+        Push(
+            id=1, project_id=project.id, ref="refs/heads/main", before="0" * 40, after=sha, user_id=None, options=("x",)
+        )
+    )
+
+
+def test_too_many_calls_are_dropped_not_waited_for(served: Served, project: Any, receiver: Receiver) -> None:
+    one = hook(project, receiver, "push_events")
     sender = delivery.Delivery(served.instance)
-    push = of_push(Push(id=1, project_id=1, ref="refs/heads/main", before="0" * 40, after="1" * 40, user_id=None))
-    sender.tell([push] * (delivery.BACKLOG + 5))
+    sender.tell(range(10**9, 10**9 + delivery.BACKLOG))
+    with served.instance.store.write() as session:
+        assert sender.note(session, [_push(project)]) == []
+    assert _waiting(served, one.id) == 0
+
+
+def test_a_call_that_is_noted_is_made_at_the_next_start(served: Served, project: Any, receiver: Receiver) -> None:
+    one = hook(project, receiver, "push_events")
+    event = _push(project)
+    with served.instance.store.write() as session:
+        assert delivery.Delivery(served.instance).note(session, [event])
+    assert Event.of(json.loads(json.dumps(event.fields()))) == event
+    assert _waiting(served, one.id) == 1
+    sender = delivery.Delivery(served.instance)
+    sender.start()
+    receiver.wait(lambda body: body["object_kind"] == "push")
+    deadline = time.monotonic() + 20
+    while _waiting(served, one.id) and time.monotonic() < deadline:
+        time.sleep(0.02)
     sender.stop()
+    assert (_waiting(served, one.id), len(receiver.calls)) == (0, 1)
+
+
+def test_a_call_that_a_stop_broke_off_waits(served: Served, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    one = project.hooks.create({"url": f"http://127.0.0.1:{port}/"})
+    with served.instance.store.write() as session:
+        delivery.Delivery(served.instance).note(session, [_push(project)])
+    sender = delivery.Delivery(served.instance)
+    tried = Flag()
+
+    def wait(seconds: float) -> bool:
+        """Between two attempts the server stops."""
+        if seconds:
+            tried.set()
+        return seconds > 0
+
+    monkeypatch.setattr(sender._stopped, "wait", wait)
+    sender.start()
+    assert tried.wait(20)
+    sender.stop()
+    assert _waiting(served, one.id) == 1
+    assert served.http().get(f"/projects/{project.id}/hooks/{one.id}/events").json() == []
+    one.delete()
+    assert _waiting(served, one.id) == 0, "a deleted hook is called no more"
+
+
+def _undo(served: Served, made: object) -> None:
+    with served.instance.store.write() as session:
+        session.add(made)
+        session.flush()
+        raise RuntimeError("undone")
+
+
+def test_what_is_undone_is_not_told(served: Served, project: Any, receiver: Receiver) -> None:
+    one = hook(project, receiver, "merge_requests_events")
+    opened = MergeRequest(iid=1, project_id=project.id, title="x", source_branch="a", target_branch="b", head_sha="c")
+    with pytest.raises(RuntimeError, match="undone"):
+        _undo(served, opened)
+    assert _waiting(served, one.id) == 0
+    assert receiver.calls == []
+
+
+@pytest.mark.servers
+def test_a_call_under_way_when_the_server_is_killed_is_made_again(tmp_path: Path, receiver: Receiver) -> None:
+    data = tmp_path / "data"
+    bootstrap(data)
+    (port,) = free_ports(1)
+    receiver.hold.clear()
+    with serving(data, port) as (process, url), gitlab.Gitlab(url, private_token=ROOT_TOKEN) as client:
+        project = client.projects.create({"name": "killed"})
+        project.hooks.create({"url": receiver.url, "push_events": True})
+        made = project.files.create({"file_path": "x", "branch": "main", "content": "x", "commit_message": "Begin"})
+        assert made.file_path == "x"
+        first, _ = receiver.wait(lambda body: body["object_kind"] == "push")
+        process.kill()
+    receiver.hold.set()
+    with serving(data, port):
+        deadline = time.monotonic() + 20
+        while len(receiver.calls) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    [_, (again, body)] = receiver.calls
+    assert body["ref"] == "refs/heads/main"
+    assert again["Idempotency-Key"] == first["Idempotency-Key"]
 
 
 def test_the_token_is_shown_and_stored_nowhere(served: Served, project: Any, receiver: Receiver) -> None:
