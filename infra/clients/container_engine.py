@@ -58,13 +58,13 @@ def absent(get: Callable[[], Result]) -> Result | None:
         return None
 
 
-def explain(error: DockerException, where: str = "") -> ServerError:
+def explain(error: DockerException | requests.RequestException, where: str = "") -> ServerError:
     """The error a person can act on."""
-    if isinstance(error, APIError):
-        said = str(error.explanation or error)
-        fix = _REMEDIES.get(next((word for word in _REMEDIES if word in said), ""), "run `forgeline status`")
-        return ServerError(f"the container engine refused: {said}", where=where, fix=fix)
-    return ServerError(f"the container engine failed: {error}", where=where, fix="run `forgeline doctor`")
+    refused = isinstance(error, APIError)
+    said = str((error.explanation if isinstance(error, APIError) else None) or error)
+    usual = "run `forgeline status`" if refused else "run `forgeline doctor`"
+    fix = next((fix for words, fix in _REMEDIES.items() if words in said), usual)
+    return ServerError(f"the container engine {'refused' if refused else 'failed'}: {said}", where=where, fix=fix)
 
 
 _REMEDIES: Mapping[str, str] = {

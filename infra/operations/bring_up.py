@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,8 @@ from infra.core.error import ServerError
 from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations import desired
-from infra.operations.check import Check, Verdict
-from infra.operations.doctor import examine, java, may_install
+from infra.operations.check import Verdict
+from infra.operations.doctor import examine, java, mended
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
@@ -196,7 +195,7 @@ def check_machine(
     settings: Settings, environ: Mapping[str, str], progress: Progress, services: Iterable[str] = ()
 ) -> None:
     """The doctor's checks; what can be installed without a question is. Raises ServerError for what stops the work."""
-    checks = [_installed(check, environ, progress) for check in examine(settings, environ, services)]
+    checks = [mended(check, lambda: java(environ), progress) for check in examine(settings, environ, services)]
     for check in checks:
         if check.verdict is Verdict.WARNING:
             progress.done(check.name, f"warning: {check.found}; to mend it: {check.fix}")
@@ -211,19 +210,3 @@ def check_machine(
         )
     subject = "servers" if settings.existing else "this machine"
     progress.done(subject, f"{sum(c.verdict is Verdict.FINE for c in checks)} of {len(checks)} checks are fine")
-
-
-def _installed(check: Check, environ: Mapping[str, str], progress: Progress) -> Check:
-    """The check after its remedy, where that is a command that may be run without a password."""
-    if not check.install:
-        return check
-    prefix = may_install()
-    if prefix is None:
-        return check
-    progress.start(check.name, " ".join(check.install))
-    for command in (("apt-get", "update"), check.install):
-        subprocess.run([*prefix, *command], capture_output=True, check=False)
-    again = java(environ)
-    if again.verdict is Verdict.FINE:
-        progress.done(check.name, f"{again.found}, installed")
-    return again

@@ -7,12 +7,13 @@ import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
 
 from infra.core.error import ToolError
+from infra.core.progress import Progress
 from infra.core.settings import Settings
 from infra.operations.capability import capabilities
 from infra.operations.check import Check, Verdict
@@ -67,6 +68,20 @@ def may_install() -> tuple[str, ...] | None:
         return None
     asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
     return ("sudo", "-n") if asked.returncode == 0 else None
+
+
+def mended(check: Check, again: Callable[[], Check], progress: Progress) -> Check:
+    """The check after its remedy, where that is a command that may be run without a password; `again` looks anew."""
+    prefix = may_install() if check.install else None
+    if prefix is None:
+        return check
+    progress.start(check.name, " ".join(check.install))
+    for command in (("apt-get", "update"), check.install):
+        subprocess.run([*prefix, *command], capture_output=True, check=False)
+    found = again()
+    if found.verdict is Verdict.FINE:
+        progress.done(check.name, f"{found.found}, installed")
+    return found
 
 
 def _git() -> Check:

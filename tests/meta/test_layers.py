@@ -14,14 +14,16 @@ INSIDE = {
     "infra.lab.gitlab": {"infra.core", "pipelines.language"},
     "infra.lab": {"infra.core", "infra.clients", "infra.toolchain"},
     "infra.provider": {"infra.core", "infra.clients"},
+    "infra.images": {"infra.core", "infra.toolchain", "pipelines"},
     "infra.components": {"infra.core", "infra.provider"},
     "infra.programs": {
         "infra.core", "infra.toolchain", "infra.clients", "infra.provider", "infra.components", "infra.lab",
     },
     "infra.operations": {
-        "infra.core", "infra.toolchain", "infra.clients", "infra.provider", "infra.programs", "pipelines",
+        "infra.core", "infra.toolchain", "infra.clients", "infra.provider", "infra.programs", "infra.images",
+        "pipelines",
     },
-    "infra.cli": {"infra.core", "infra.clients", "infra.operations", "infra.programs", "pipelines"},
+    "infra.cli": {"infra.core", "infra.clients", "infra.operations", "infra.programs", "infra.images", "pipelines"},
     "pipelines": {"infra.core", "pipelines.language"},
     "pipelines.language": {"infra.core"},
 }  # fmt: skip

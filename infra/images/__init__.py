@@ -1,0 +1,1 @@
+"""Container images made from package mirrors, where no image registry can be reached."""
