@@ -85,7 +85,7 @@ class Adopting:
         if not checkpoints.exists(platform.NAME):
             published = GitLabReleases(connections.gitlab())
             files = Source.of(work.settings, work.catalogue).files()
-            releases = desired.Releases(
+            releases = desired.PastReleases(
                 last_files=published.files(work.catalogue.release, files),
                 blobs={version: published.blobs(version) for version in published.versions()},
             )

@@ -39,7 +39,7 @@ def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Ser
 
 
 @dataclass(frozen=True, kw_only=True)
-class Releases:
+class PastReleases:
     """What was published before: the last release's files as they were made, and the blobs of each by version."""
 
     last_files: Mapping[str, str]
@@ -57,7 +57,7 @@ def stacks(
     tools: Mapping[str, InstalledTool],
     environ: Mapping[str, str],
     *,
-    releases: Releases | None = None,
+    releases: PastReleases | None = None,
 ) -> list[Stack]:
     """Every stack of the profile: the foundation, the platform, one a service.
 
@@ -85,12 +85,12 @@ def platform_stack(
     tools: Mapping[str, InstalledTool],
     environ: Mapping[str, str],
     *,
-    releases: Releases | None = None,
+    releases: PastReleases | None = None,
 ) -> Stack:
     """The platform's stack, which publishes the pipeline release of this checkout and keeps the earlier ones."""
     username, password = configurer(settings)
     address = settings.profile.servers
-    known = releases or Releases.of(Checkpoints(settings.data("pulumi")))
+    known = releases or PastReleases.of(Checkpoints(settings.data("pulumi")))
     return platform.stack(
         platform.Platform(
             gitlab_url=settings.gitlab_url,

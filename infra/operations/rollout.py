@@ -63,6 +63,19 @@ class RolloutResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Watch:
+    """What is kept of a service while its pipeline runs, and when that has ended green or not."""
+
+    running: Progressed
+    green: Progressed
+    red: Progressed
+
+
+_FORTH = _Watch(running=Progressed.RUNNING, green=Progressed.GREEN, red=Progressed.RED)
+_BACK = _Watch(running=Progressed.RETURNED, green=Progressed.BACK, red=Progressed.RETURNED)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rollout:
     """A roll-out of one version over the services of a catalogue."""
 
@@ -126,21 +139,30 @@ class Rollout:
             moves = plan.of_wave(wave)
             self._note(moves)
             changes += self.fleet.bring(_pins(moves))
-            started, halt = self._start(moves)
-            if halt is None:
-                ended = self.fleet.follow(started, f"Wave {wave}: {len(started)} pipelines")
-                runs += ended
-                halt = self._end(moves, ended)
+            ended, halt = self._watch(moves, f"Wave {wave}", _FORTH)
+            runs += ended
             if halt is not None:
                 break
         return RolloutResult(plan=plan, dry_run=False, changes=tuple(changes), runs=tuple(runs), halt=halt)
 
     def carry_back(self, plan: RolloutPlan) -> RolloutResult:
-        """Every service of the plan returns to the release that it had. No pipeline is started."""
-        changes = self.fleet.bring(_pins(plan.moves)) if plan.moves else []
+        """Every service of the plan returns to the release that it had; then a pipeline of each shows how it is there.
+
+        A red one takes nothing back: the services have returned. The next `carry_back` looks at it again.
+        """
+        if not plan.moves:
+            return RolloutResult(plan=plan, dry_run=False)
+        changes = self.fleet.bring(_pins(plan.moves))
+        record = self._record()
         for move in plan.moves:
-            self._set(move.service, progress=Progressed.BACK)
-        return RolloutResult(plan=plan, dry_run=False, changes=tuple(changes))
+            known = record.services[move.service]
+            if known.progress is not Progressed.RETURNED:
+                # The pipeline that is known is of the release that was left.
+                returned = known.model_copy(update={"progress": Progressed.RETURNED, "pipeline": None})
+                record = record.having(move.service, returned)
+        self.file.write(record)
+        runs, halt = self._watch(plan.moves, "Back", _BACK)
+        return RolloutResult(plan=plan, dry_run=False, changes=tuple(changes), runs=tuple(runs), halt=halt)
 
     def _record(self) -> Record:
         """The record of this version; what a finished roll-out of another one left is not needed any more."""
@@ -164,7 +186,15 @@ class Rollout:
         number = known.pipeline if pipeline is None else pipeline
         self.file.write(record.having(name, known.model_copy(update={"progress": progress, "pipeline": number})))
 
-    def _start(self, moves: Iterable[Move]) -> tuple[list[PipelineRun], Halt | None]:
+    def _watch(self, moves: Sequence[Move], title: str, watch: _Watch) -> tuple[list[PipelineRun], Halt | None]:
+        """The pipelines of the services as they ended, and the first that is not green."""
+        started, halt = self._start(moves, watch)
+        if halt is not None:
+            return [], halt
+        ended = self.fleet.follow(started, f"{title}: {len(started)} pipelines")
+        return ended, self._end(moves, ended, watch)
+
+    def _start(self, moves: Iterable[Move], watch: _Watch) -> tuple[list[PipelineRun], Halt | None]:
         """The pipelines of the services: those that an earlier run started and that may yet be green, or new ones."""
         started: list[PipelineRun] = []
         for move in moves:
@@ -176,18 +206,18 @@ class Rollout:
                 except NoAnswerError:
                     raise
                 except ServerError as error:
-                    self._set(move.service, progress=Progressed.RED)
+                    self._set(move.service, progress=watch.red)
                     reason = f"its pipeline could not be started: {error.what}"
                     return started, Halt(service=move.service, wave=move.wave, reason=reason, web_url=error.where)
-            self._set(move.service, progress=Progressed.RUNNING, pipeline=run.id)
+            self._set(move.service, progress=watch.running, pipeline=run.id)
             started.append(run)
         return started, None
 
-    def _end(self, moves: Iterable[Move], ended: Iterable[PipelineRun]) -> Halt | None:
+    def _end(self, moves: Iterable[Move], ended: Iterable[PipelineRun], watch: _Watch) -> Halt | None:
         wave = {move.service: move.wave for move in moves}
         halts: list[Halt] = []
         for run in ended:
-            self._set(run.service, progress=Progressed.GREEN if run.green else Progressed.RED)
+            self._set(run.service, progress=watch.green if run.green else watch.red)
             if not run.green:
                 halts.append(self._halt(run, wave[run.service]))
         return halts[0] if halts else None

@@ -24,8 +24,10 @@ class Progressed(StrEnum):
     """It is on the new release, and its pipeline was started."""
     GREEN = "green"
     RED = "red"
+    RETURNED = "returned"
+    """It is on the release that it had before; its pipeline is not known to be green there."""
     BACK = "back"
-    """It is on the release that it had before."""
+    """It is on the release that it had before, and green there."""
 
 
 class Moved(BaseModel):
@@ -49,8 +51,8 @@ class Record(BaseModel):
 
     @property
     def unfinished(self) -> dict[str, Moved]:
-        """The services that were begun and are neither green nor back."""
-        ended = {Progressed.GREEN, Progressed.BACK}
+        """The services that were begun, are not green, and have not returned."""
+        ended = {Progressed.GREEN, Progressed.RETURNED, Progressed.BACK}
         return {name: moved for name, moved in self.services.items() if moved.progress not in ended}
 
     def having(self, name: str, moved: Moved) -> Self:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from infra.provider.provider import ForgelineProvider
 
 Item = TypeVar("Item", Stack, str)
+Result = TypeVar("Result")
 
 CONCURRENCY = 10
 """Engines side by side: while Nexus starts, most of them wait."""
@@ -56,6 +57,8 @@ class Session:
         self._open = ExitStack()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._engines: list[Engine] = []
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +85,24 @@ class Session:
         ensure_key(self._settings.bootstrap_key)
         quiet_leftovers()
         server = self._open.enter_context(ProviderServer(provider))
-        return Engine(
+        engine = Engine(
             binary=self._binary(),
             folder=self._folder,
             passphrase=derive(read_key(self._settings.bootstrap_key), PASSPHRASE),
             provider_port=server.port,
             progress=self._progress,
         )
+        self._engines.append(engine)
+        if self._interrupted:
+            engine.interrupt()
+        return engine
+
+    def _interrupt(self) -> None:
+        """Asks the engines to stop, and one that is only just being started too."""
+        self._interrupted = True
+        with self._lock:
+            for engine in self._engines:
+                engine.interrupt()
 
     def preview(self, stacks: Sequence[Stack]) -> list[Plan]:
         """What `apply` would do. Asks no server: the state is compared with what is declared. Leaves nothing behind."""
@@ -158,8 +172,7 @@ class Session:
             self._progress.done(stack.name, adoption.told)
             return adoption
 
-        with ThreadPoolExecutor(max_workers=ADOPTING, thread_name_prefix="stack") as pool:
-            return list(pool.map(one, stacks))
+        return self._side_by_side(stacks, one, ADOPTING)
 
     def refresh(self, stacks: Sequence[Stack]) -> list[Plan]:
         """Takes what the servers have into the states."""
@@ -260,15 +273,15 @@ class Session:
     def _side_by_side(
         self,
         items: Sequence[Item],
-        work: Callable[[Item], Plan],
+        work: Callable[[Item], Result],
         concurrency: int = CONCURRENCY,
         gates: Gates | None = None,
-    ) -> list[Plan]:
-        """The plans in the order of the items. On Ctrl-C the engines are asked to stop, and waited for."""
+    ) -> list[Result]:
+        """The results in the order of the items. On Ctrl-C the engines are asked to stop, and waited for."""
         if not items:
             return []
         with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="stack") as pool:
-            futures: list[Future[Plan]] = []
+            futures: list[Future[Result]] = []
             try:
                 # Ctrl-C may come as soon as the first of them is at work.
                 for item in items:
@@ -279,20 +292,19 @@ class Session:
                     future.cancel()
                 if gates is not None:
                     gates.shut("the run was interrupted")
-                if self._engine is not None:
-                    self._engine.interrupt()
+                self._interrupt()
                 raise
         return _results(futures)
 
 
-def _wait(futures: list[Future[Plan]]) -> None:
+def _wait(futures: Sequence[Future[Result]]) -> None:
     """Returns when all are done; in short steps, so that Ctrl-C is seen at once."""
     left = set(futures)
     while left:
         _, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
 
 
-def _results(futures: list[Future[Plan]]) -> list[Plan]:
+def _results(futures: Sequence[Future[Result]]) -> list[Result]:
     errors = [error for future in futures if (error := future.exception()) is not None]
     if not errors:
         return [future.result() for future in futures]

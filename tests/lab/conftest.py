@@ -15,7 +15,7 @@ from pipelines.catalogue import load_catalogue
 from tests.trial import Stack
 from tests.trial import stack as new_stack
 
-LATE = ("test_merge_request.py", "test_release.py", "test_rollout.py", "test_verify.py")
+LATE = ("test_merge_request.py", "test_release.py", "test_rollout.py", "test_waves.py", "test_verify.py")
 """What deploys other versions than the shared runs did; and last what leaves the stack broken."""
 
 
@@ -33,16 +33,18 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def runs(stack: Stack) -> dict[str, Any]:
-    """The ten pipelines that `pipelines run --all --wait` started, by service.
-
-    Those that `up` started are cancelled first: the same jobs twice would only take twice as long.
-    """
-    administrator = gitlab_client(stack.settings)
+def calm(stack: Stack, gitlab: GitLab) -> Stack:
+    """The stack, with the pipelines that `up` started cancelled: tests start the same jobs again."""
     for service in load_catalogue():
-        for pipeline in administrator.project(service.project).pipelines.list(get_all=True):
+        for pipeline in gitlab.project(service.project).pipelines.list(get_all=True):
             pipeline.cancel()
-    return {run["service"]: run for run in stack.json("pipelines", "run", "--all", "--wait")}
+    return stack
+
+
+@pytest.fixture(scope="session")
+def runs(calm: Stack) -> dict[str, Any]:
+    """The ten pipelines that `pipelines run --all --wait` started, by service."""
+    return {run["service"]: run for run in calm.json("pipelines", "run", "--all", "--wait")}
 
 
 @pytest.fixture(scope="session")

@@ -21,12 +21,18 @@ def chosen(config: pytest.Config) -> list[Service]:
     return [service for service in load_catalogue() if everything or service.name in ONE_A_LANGUAGE]
 
 
-def ended(project: Any, number: int) -> None:
-    """Returns when the pipeline is green. Fails, with the log of its first red job, when it is not."""
+def ended(project: Any, number: int) -> Any:
+    """The pipeline when nothing more happens in it by itself."""
     deadline = time.monotonic() + PATIENCE
     while (pipeline := project.pipelines.get(number)).status not in ENDED:
         assert time.monotonic() < deadline, f"{project.path} #{number} is {pipeline.status} after {PATIENCE} s"
         time.sleep(1)
+    return pipeline
+
+
+def green(project: Any, number: int) -> None:
+    """Returns when the pipeline is green. Fails, with the log of its first red job, when it is not."""
+    pipeline = ended(project, number)
     if pipeline.status != "success":
         failed = pipeline.jobs.list(scope="failed", get_all=True)
         log = project.jobs.get(failed[0].id).trace().decode() if failed else ""

@@ -5,7 +5,6 @@ The project and the role of this test are made beside the services', through the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from infra.clients.gitlab import GitLab
 from infra.clients.openbao import OpenBao
 from infra.core.naming import JWT_MOUNT, KV_MOUNT
+from tests.lab.journey import ended
 from tests.trial import Stack
 
 pytestmark = pytest.mark.lab
@@ -86,11 +86,7 @@ def attempt(gitlab: GitLab, project: int, ref: str) -> Attempt:
     """Run the pipeline on `ref` and wait for its job."""
     handle = gitlab.api.projects.get(project)
     pipeline = handle.pipelines.create({"ref": ref})
-    deadline = time.monotonic() + 180
-    while pipeline.status not in {"success", "failed"}:
-        assert time.monotonic() < deadline, pipeline.status
-        time.sleep(0.5)
-        pipeline.refresh()
+    pipeline = ended(handle, pipeline.id)
     job = handle.jobs.get(pipeline.jobs.list(get_all=True)[0].id)
     return Attempt(pipeline.status, job.trace().decode())
 

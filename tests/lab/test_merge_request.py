@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.clients.gitlab import GitLab
-from tests.lab.journey import chosen, ended
+from tests.lab.journey import chosen, green
 from tests.trial import Stack
 
 pytestmark = pytest.mark.lab
@@ -41,7 +41,7 @@ def proposals(request: pytest.FixtureRequest, runs: dict[str, Any], gitlab: GitL
         for pipeline in project.pipelines.list(ref=BRANCH, source="push", get_all=True):
             pipeline.cancel()
     for proposal in opened.values():
-        ended(gitlab.api.projects.get(proposal.project_id), own_pipeline(proposal).id)
+        green(gitlab.api.projects.get(proposal.project_id), own_pipeline(proposal).id)
     return opened
 
 

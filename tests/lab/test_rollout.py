@@ -5,19 +5,17 @@ The tests of this module go on from each other, in their order; after them the s
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.clients.gitlab import GitLab
 from infra.core.error import ExitCode
-from infra.core.settings import ROOT
 from pipelines.catalogue import load_catalogue
+from tests.lab.team import ANCHOR, Team
 from tests.trial import FORGELINE, Stack
 
 pytestmark = pytest.mark.lab
@@ -25,36 +23,6 @@ pytestmark = pytest.mark.lab
 CANARY = "client-reporting"
 EVERYBODY = sorted(load_catalogue().services)
 PIPELINES = "platform/pipelines"
-
-ANCHOR = "for tool in git "
-"""Where a template is changed: in the script of the job `validate` of every language."""
-
-
-class Team:
-    """The stack as a platform team uses it that keeps catalogue and templates outside the checkout."""
-
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT / "pipelines" / "catalog", folder / "catalog")
-        shutil.copy(ROOT / "pipelines" / "release.yaml", folder)
-        shutil.copytree(ROOT / "templates" / "pipelines", folder / "templates")
-        self.stack = Stack(stack.folder, {**stack.environment, "FORGELINE_PIPELINES": str(folder)})
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        path = self.folder / file
-        text = path.read_text()
-        assert old in text, f"{old!r} is not in {path}"
-        path.write_text(text.replace(old, new, 1))
-
-    def states(self) -> dict[str, str]:
-        """The gravest state of each service that is not clean."""
-        found = self.stack.json("pipelines", "drift", expect=None)
-        return {item["service"]: item["state"] for item in found if item["state"] != "clean"}
-
-    def pins(self) -> dict[str, str]:
-        """The pins of the services that are not on the first release."""
-        catalogue = load_catalogue(self.folder / "catalog", release=self.folder / "release.yaml")
-        return {service.name: service.pipeline for service in catalogue if service.pipeline != "v1.0.0"}
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +107,16 @@ def test_a_red_release_halts_at_the_canary_and_comes_back(team: Team, gitlab: Gi
     assert team.stack.json("pipelines", "release")["version"] == "v1.2.0"
     assert team.stack.json("pipelines", "release")["writes"] == 0
     told = team.stack.json("pipelines", "rollout", "v1.2.0", expect=ExitCode.FINDINGS)
+    (done,) = told["pipelines"]
     assert (told["halted"]["service"], told["halted"]["job"]) == (CANARY, "validate")
     assert any("/nowhere/at-all" in line for line in told["halted"]["log"])
     assert team.pins() == {CANARY: "v1.2.0"}
     assert config_path(gitlab, "settlement").endswith(":v1.0.0")
 
-    back = team.stack.run("pipelines", "rollout", "v1.2.0", "--rollback").stdout
-    assert "1 service moved back" in back
+    back = team.stack.json("pipelines", "rollout", "v1.2.0", "--rollback")
+    assert [(move["service"], move["after"]) for move in back["moves"]] == [(CANARY, "v1.1.0")]
+    assert [(run["service"], run["status"]) for run in back["pipelines"]] == [(CANARY, "success")]
+    assert back["pipelines"][0]["id"] > done["id"]
     assert (config_path(gitlab), team.pins()) == (f"{CANARY}.yml@{PIPELINES}:v1.1.0", {CANARY: "v1.1.0"})
     assert team.stack.json("pipelines", "rollout", "v1.2.0", "--rollback")["moves"] == []
 

@@ -24,6 +24,7 @@ from infra.core.naming import GITLAB_ROOT, MAVEN_RELEASES, RAW_RELEASES
 from infra.core.secret import SecretRef
 from pipelines.catalogue import Language, Service, load_catalogue
 from pipelines.standard import STAGES
+from tests.lab.journey import PATIENCE
 from tests.trial import Stack
 
 pytestmark = pytest.mark.lab
@@ -160,7 +161,7 @@ def test_a_server_that_dies_is_restarted(stack: Stack) -> None:
     port = stack.settings.profile.ports.openbao
     holders = [c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr[1] == port and c.status == "LISTEN"]
     psutil.Process(holders[0]).kill()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         servers = {server["name"]: server for server in stack.json("status", expect=None)["servers"]}
         if servers["openbao"]["healthy"]:

@@ -75,6 +75,8 @@ def rollout(
 
     Each wave's services are pinned to it in their catalogue files, their projects are set, and their pipelines run on
     main. When one is not green the roll-out halts (exit code 1). Run again, it goes on where it was.
+
+    With --rollback all services return at once; then their pipelines run, and exit code 1 tells that one is not green.
     """
     if rollback and (waves or services):
         raise click.UsageError("--rollback returns everything that was moved: leave --wave and --services out")
@@ -132,13 +134,14 @@ def _show_rollout(app: App, result: RolloutResult, *, back: bool) -> None:
         app.out.print(Text(f"  left alone: {stay.service} on {stay.pipeline or '-'}: {stay.reason}", "dim"))
     _show_changes(app, result.changes)
     if result.halt is not None:
-        _show_halt(app, plan, result.halt)
+        _show_halt(app, plan, result.halt, back=back)
     elif not plan.moves:
         app.out.print("Nothing to move.")
     elif result.dry_run:
         app.out.print(f"{_services(plan)} would be moved.")
     elif back:
-        app.out.print(f"[green]{_services(plan)} moved back.[/]")
+        app.out.print(f"[green]{_services(plan)} moved back[/], every pipeline is green.")
+        app.out.print("Next: commit the catalogue files, which pin what was before.")
     else:
         app.out.print(f"[green]{_services(plan)} moved to {plan.version}[/], every pipeline is green.")
         app.out.print("Next: commit the catalogue files, which pin it now.")
@@ -162,13 +165,17 @@ def _show_changes(app: App, changes: tuple[Change, ...]) -> None:
         app.out.print(Text(f"  {change.stack}: {change}", "dim"), soft_wrap=True)
 
 
-def _show_halt(app: App, plan: RolloutPlan, halt: Halt) -> None:
-    app.out.print(Text(f"Halted in wave {halt.wave}: {halt.service}: {halt.reason}", "bold red"), soft_wrap=True)
+def _show_halt(app: App, plan: RolloutPlan, halt: Halt, *, back: bool) -> None:
+    so_far = f"{_services(plan)} moved back, and not all are green" if back else f"Halted in wave {halt.wave}"
+    app.out.print(Text(f"{so_far}: {halt.service}: {halt.reason}", "bold red"), soft_wrap=True)
     app.out.print(Text(f"  {halt.web_url}"), soft_wrap=True)
     for line in halt.log:
         app.out.print(Text(f"  | {line}", "dim"), soft_wrap=True)
     app.out.print("Next:")
     again = f"forgeline pipelines rollout {plan.version}"
+    if back:
+        app.out.print(f"  {again + ' --rollback':<50} [dim]look again, once that is mended[/]")
+        return
     app.out.print(f"  {again:<50} [dim]try again, once what is wrong with the service is mended[/]")
     app.out.print(f"  {again + ' --rollback':<50} [dim]return what was moved; a mended template is a new release[/]")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from infra.cli.app import run
 from infra.cli.commands import COMMANDS, Commands
@@ -139,6 +140,22 @@ def test_json_may_stand_at_the_end_of_a_command_that_programs_read(
 def test_completion_prints_a_script(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(forgeline, ["completion", "bash"]) == ExitCode.FINE
     assert "_FORGELINE_COMPLETE=bash_complete" in capsys.readouterr().out
+
+
+def completed(*arguments: str, incomplete: str) -> list[str]:
+    shell = ShellComplete(forgeline, {}, "forgeline", "_FORGELINE_COMPLETE")
+    return [item.value for item in shell.get_completions(list(arguments), incomplete)]
+
+
+def test_a_service_s_name_is_completed_from_the_catalogue_in_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert completed("service", incomplete="market") == ["market-data"]
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "market-making.yaml").write_text("name: market-making\n")
+    monkeypatch.setenv("FORGELINE_PIPELINES", str(tmp_path))
+    assert completed("pipelines", "run", incomplete="market") == ["market-making"]
+    assert completed("--profile", "lap", "service", incomplete="market") == []
 
 
 def test_the_group_knows_nothing_else() -> None:

@@ -54,6 +54,6 @@ def stub(answers: Mapping[str, Answer], asked: list[str]) -> Iterator[GitLab]:
             pass
 
     with serving(Handler) as address:
-        client = GitLab(address, SecretValue("x"), timeout=5)
+        client = GitLab(address, SecretValue("x"))
         yield client
         client.close()

@@ -124,8 +124,8 @@ class Lab:
         )
         command = [str(Path(sys.executable).with_name("supervisord")), "-n", "-c", str(self.configuration)]
         self.supervisor = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not socket_file.exists() and time.monotonic() < deadline:
+        while not socket_file.exists():
+            assert self.supervisor.poll() is None, "supervisord ended"
             time.sleep(0.05)
 
     def deploy(self, version: str, attempts: int = 6) -> DeployResult:
@@ -133,7 +133,7 @@ class Lab:
 
     def serving(self) -> str:
         """The version that answers on the service's port."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.service.port}/version", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.service.port}/version", timeout=60) as answer:
             return str(json.load(answer)["version"])
 
     def current(self) -> str:
@@ -144,7 +144,7 @@ class Lab:
 
     def stop(self) -> None:
         self.supervisor.terminate()
-        self.supervisor.wait(timeout=20)
+        self.supervisor.wait()
         self.shelf.closing.close()
 
 
@@ -189,7 +189,7 @@ def test_a_version_is_deployed_and_serves(running: Lab) -> None:
 @pytest.mark.servers
 def test_a_service_is_told_where_its_dependencies_are(running: Lab) -> None:
     ports = {name: CATALOGUE.service(name).port for name in ("market-data", "position-keeping")}
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.service.port}/version", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.service.port}/version", timeout=60) as answer:
         told = json.load(answer)
     assert told["MARKET_DATA_URL"] == f"http://127.0.0.1:{ports['market-data']}"
     assert told["POSITION_KEEPING_URL"] == f"http://127.0.0.1:{ports['position-keeping']}"

@@ -42,6 +42,7 @@ class Fleet:
     refused: str = ""
     projects: dict[str, str] = field(default_factory=dict)
     started: dict[int, str] = field(default_factory=dict)
+    ended: dict[int, PipelineRun] = field(default_factory=dict)
     calls: int = 0
 
     def _step(self) -> Iterator[None]:
@@ -76,15 +77,19 @@ class Fleet:
             raise ServerError("GitLab refused: the file is invalid", where=name)
         for _ in self._step():
             self.started[len(self.started) + 1] = name
+            self.ended.pop(len(self.started), None)
         return run_of(name, len(self.started), "running")
 
     def find(self, name: str, number: int) -> PipelineRun | None:
-        return run_of(name, number, "running") if self.started.get(number) == name else None
+        known = self.ended.get(number, run_of(name, number, "running"))
+        return known if self.started.get(number) == name else None
 
     def follow(self, runs: Sequence[PipelineRun], title: str) -> list[PipelineRun]:
         for _ in self._step():
             pass
-        return [replace(run, status="failed" if run.service in self.red else "success") for run in runs]
+        ended = [replace(run, status="failed" if run.service in self.red else "success") for run in runs]
+        self.ended |= {run.id: run for run in ended}
+        return ended
 
     def log(self, name: str, job: Job) -> list[str]:
         return [f"{name} said no"]
@@ -212,6 +217,75 @@ def test_killed_anywhere_it_is_taken_back_and_a_killed_way_back_is_finished(flee
         assert (pins(fleet), set(fleet.projects.values()) - {OLD}) == ({OLD}, set())
         assert back(fleet).plan.moves == ()
         (tmp_path / "rollout.json").unlink()
+
+
+def progress(fleet: Fleet) -> dict[str, Progressed]:
+    record = RecordFile(fleet.folder / "rollout.json").read()
+    assert record
+    return {name: moved.progress for name, moved in record.services.items()}
+
+
+def test_after_the_way_back_a_pipeline_of_each_service_is_seen_green(fleet: Fleet) -> None:
+    run(fleet, services=["settlement", "market-data"])
+    fleet.started.clear()
+    done = back(fleet)
+    assert sorted(fleet.started.values()) == ["market-data", "settlement"]
+    assert [(one.service, one.green) for one in done.runs] == [("market-data", True), ("settlement", True)]
+    assert done.halt is None
+    assert set(progress(fleet).values()) == {Progressed.BACK}
+    again = back(fleet)
+    assert (again.plan.moves, again.runs, len(fleet.started)) == ((), (), 2)
+
+
+def test_what_is_red_after_the_way_back_is_told_and_looked_at_again(fleet: Fleet) -> None:
+    run(fleet, services=["settlement", "market-data"])
+    fleet.started.clear()
+    fleet.red = {"settlement"}
+    done = back(fleet)
+    assert done.halt
+    assert (done.halt.service, done.halt.job, done.halt.log) == ("settlement", "lint", ("settlement said no",))
+    assert (pins(fleet), set(fleet.projects.values())) == ({OLD}, {OLD})
+    assert progress(fleet) == {"market-data": Progressed.BACK, "settlement": Progressed.RETURNED}
+    assert rollout(fleet, "v1.2.0").plan().moves, "it keeps no other roll-out waiting"
+    fleet.red = set()
+    again = back(fleet)
+    assert ([one.service for one in again.runs], again.changes, again.halt) == (["settlement"], (), None)
+    assert sorted(fleet.started.values()) == ["market-data", "settlement", "settlement"]
+    assert back(fleet).plan.moves == ()
+
+
+def test_who_returned_has_returned_though_no_pipeline_can_be_started(fleet: Fleet) -> None:
+    run(fleet, services=["settlement", "market-data"])
+    fleet.refused = "market-data"
+    done = back(fleet)
+    assert done.halt
+    assert "the file is invalid" in done.halt.reason
+    assert (pins(fleet), set(fleet.projects.values())) == ({OLD}, {OLD})
+    fleet.refused = ""
+    assert back(fleet).halt is None
+
+
+def test_a_way_back_that_was_killed_anywhere_is_finished_with_the_pipelines_that_it_started(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    chosen = ["settlement", "market-data"]
+    run(fleet, services=chosen)
+    fleet.calls = 0
+    back(fleet)
+    count = fleet.calls
+    assert count > 10
+    for place in range(1, count + 1):
+        run(fleet, services=chosen)
+        fleet.started.clear()
+        fleet.calls, fleet.killed_at = 0, place
+        with pytest.raises(KilledError):
+            back(fleet)
+        fleet.killed_at = None
+        done = back(fleet)
+        assert (sorted(one.service for one in done.runs), done.halt) == (sorted(chosen), None)
+        assert (pins(fleet), set(fleet.projects.values())) == ({OLD}, {OLD})
+        assert len(fleet.started) <= 3
+        assert set(progress(fleet).values()) == {Progressed.BACK}
 
 
 def test_each_service_goes_back_to_the_release_that_it_had(fleet: Fleet) -> None:

@@ -16,19 +16,25 @@ from infra.core.settings import load_settings
 from infra.operations.run_lock import only_run
 
 HOLD = """
-import sys, time, os
+import sys, os
 from infra.core.settings import load_settings
 from infra.operations.run_lock import only_run
 with only_run(load_settings(os.environ)):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
+
+
+def holding(environ: dict[str, str]) -> subprocess.Popen[str]:
+    """Another run, which goes on until it is killed."""
+    command = [sys.executable, "-c", HOLD]
+    return subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_second_run_is_told_who_is_at_work_and_a_killed_one_is_forgotten(tmp_path: Path) -> None:
     environ = {**os.environ, "FORGELINE_PROFILE": "lab", "FORGELINE_STATE": str(tmp_path / "state")}
     settings = load_settings(environ)
-    with subprocess.Popen([sys.executable, "-c", HOLD], env=environ, stdout=subprocess.PIPE, text=True) as other:
+    with holding(environ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(ServerError, match=f"process {other.pid}"), only_run(settings):
@@ -48,7 +54,7 @@ def test_one_that_has_patience_waits_for_its_turn_and_says_so(tmp_path: Path) ->
             told.append(doing)
             other.kill()
 
-    with subprocess.Popen([sys.executable, "-c", HOLD], env=environ, stdout=subprocess.PIPE, text=True) as other:
+    with holding(environ) as other:
         assert other.stdout is not None
         other.stdout.readline()
         said = rf"still at work here after 1 s \(process {other.pid}\)"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,51 @@ def test_what_differs_is_adopted_only_when_asked(session: Session, lab: Any, sha
     assert lab.written == []
     assert session.apply([_stack()])[0].changes == planned
     assert session.drift() == []
+
+
+ENGINE = """#!/bin/sh
+sleep 20 &
+trap 'kill $!; touch {folder}/asked; exit 1' INT
+touch {folder}/running
+wait $!
+exit 1
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """An engine that is at work until it is asked to stop."""
+    file = tmp_path / "engine"
+    file.write_text(ENGINE.format(folder=tmp_path))
+    file.chmod(0o755)
+    return file
+
+
+def test_ctrl_c_while_the_engine_is_started_lets_it_do_nothing(lab: Any, engine: Path, tmp_path: Path) -> None:
+    def start() -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)  # longer than it takes until Ctrl-C is seen
+        return engine
+
+    starting = Session(lab.settings, engine=start, connections=lab.connections, progress=Silent())
+    with starting as session, pytest.raises(KeyboardInterrupt):
+        session.refresh([_stack()])
+    assert not (tmp_path / "running").exists() or (tmp_path / "asked").exists()
+
+
+def test_ctrl_c_while_adopting_asks_the_engines_to_stop(lab: Any, engine: Path, tmp_path: Path) -> None:
+    def press() -> None:
+        while not (tmp_path / "running").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    with Session(lab.settings, engine=lambda: engine, connections=lab.connections, progress=Silent()) as session:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            session.adopt([_stack()])
+    thread.join()
+    assert (tmp_path / "asked").exists()
 
 
 def test_a_preview_of_a_lost_state_hides_nothing(session: Session, shared: str) -> None:
