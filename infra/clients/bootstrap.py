@@ -9,13 +9,17 @@ import stat
 import string
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from infra.core.error import BadInputError
-from infra.core.secret import SecretValue
+from infra.core.secret import Form, SecretValue
 
 KEY_BYTES = 32
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""The number of points that the curve's generator makes (FIPS 186-4, D.1.2.3)."""
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -67,10 +71,22 @@ def read_key(path: Path) -> bytes:
     return key
 
 
-def derive(key: bytes, purpose: str) -> SecretValue:
-    """A secret for one purpose, always the same for the same key: HKDF-SHA256, 43 URL-safe characters."""
+def derive(key: bytes, purpose: str, form: Form = Form.TEXT) -> SecretValue:
+    """A secret for one purpose, always the same for the same key: HKDF-SHA256, 32 bytes, in one of the forms."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"forgeline/{purpose}".encode()).derive(key)
-    return SecretValue(base64.urlsafe_b64encode(derived).rstrip(b"=").decode())
+    match form:
+        case Form.TEXT:
+            return SecretValue(base64.urlsafe_b64encode(derived).rstrip(b"=").decode())
+        case Form.HEX:
+            return SecretValue(derived.hex())
+        case Form.PEM:
+            written = _private_key(derived).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            return SecretValue(written.decode())
+
+
+def _private_key(derived: bytes) -> ec.EllipticCurvePrivateKey:
+    # Almost every number of 32 bytes is below the curve's order; the few others are brought below it.
+    return ec.derive_private_key(int.from_bytes(derived) % _P256_ORDER or 1, ec.SECP256R1())
 
 
 def random_secret(length: int = 32) -> str:

@@ -104,9 +104,10 @@ class OpenBao:
         """What OpenBao says of itself (`initialized`, `sealed`, `version`, …), or None where nobody answers."""
         try:
             answer = self._anybody.sys.read_health_status(method="GET", standby_ok=True)
+            # A proxy answers for an OpenBao that does not, and not in JSON.
+            return answer if isinstance(answer, dict) else dict(answer.json())
         except (VaultError, requests.RequestException):
             return None
-        return answer if isinstance(answer, dict) else dict(answer.json())
 
     def sign_in(self) -> None:
         """Sign in now. Raises ServerError when OpenBao does not answer or refuses."""
@@ -195,7 +196,7 @@ class OpenBao:
     def resolve(self, reference: Secret) -> SecretValue:
         """The value of a reference. Raises ServerError or BadInputError where there is none."""
         if isinstance(reference, DerivedSecret):
-            return derive(self._key(), reference.purpose)
+            return derive(self._key(), reference.purpose, reference.form)
         if isinstance(reference, GivenSecret):
             return self._kept(reference) if reference.keeper is Keeper.VAULT else read_given(reference)
         fields = self.read_kv(reference.path)

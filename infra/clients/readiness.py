@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -21,6 +22,31 @@ TIMEOUT = 5.0
 
 ADMINISTRATOR = "admin"
 
+
+class ServerFiles(Protocol):
+    """Files as the server itself sees them."""
+
+    def read(self, path: str) -> str | None:
+        """A file's text, or None if there is none."""
+
+    def remove(self, path: str) -> None:
+        """Removes a file; one that is not there is fine."""
+
+
+class LocalFiles:
+    """Those of a process: this machine's."""
+
+    def read(self, path: str) -> str | None:
+        """A file's text, or None if there is none."""
+        return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else None
+
+    def remove(self, path: str) -> None:
+        """Removes a file; one that is not there is fine."""
+        Path(path).unlink(missing_ok=True)
+
+
+_LOCAL = LocalFiles()
+
 CLOSED = {"enabled": False, "userId": "anonymous", "realmName": "NexusAuthorizingRealm"}
 """Anonymous access as a new Nexus gets it."""
 
@@ -36,7 +62,7 @@ class Prober:
         limits = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, limits=limits, verify=trust.context(trusted))
         self._nexus: dict[str, NexusClient] = {}
-        self._probes: dict[Probe, Callable[[Readiness], str]] = {
+        self._probes: dict[Probe, Callable[[Readiness, ServerFiles], str]] = {
             Probe.OPENBAO: self._ask_openbao,
             Probe.NEXUS: self._ask_nexus,
             Probe.GITLAB: self._ask_gitlab,
@@ -44,25 +70,25 @@ class Prober:
             Probe.HTTP: self._ask_http,
         }
 
-    def ask(self, readiness: Readiness) -> str:
+    def ask(self, readiness: Readiness, files: ServerFiles = _LOCAL) -> str:
         """What is still waited for; nothing when the server is ready. Raises ServerError where waiting is no use."""
-        return self._probes[readiness.probe](readiness)
+        return self._probes[readiness.probe](readiness, files)
 
-    def _ask_openbao(self, _readiness: Readiness) -> str:
+    def _ask_openbao(self, _readiness: Readiness, _files: ServerFiles) -> str:
         return self._openbao.waiting()
 
-    def _ask_nexus(self, readiness: Readiness) -> str:
+    def _ask_nexus(self, readiness: Readiness, files: ServerFiles) -> str:
         client = self._nexus_at(readiness.url)
         if not client.writable():
             return "waiting for an answer"
         wanted = self._secret(readiness, "password")
         if not client.accepts(ADMINISTRATOR, wanted):
-            return _replace_first_password(client, readiness, wanted)
+            return _replace_first_password(client, readiness, files, wanted)
         # The file is of no use any more, and Nexus writes it again at restarts.
-        Path(readiness.first_password_file).unlink(missing_ok=True)
+        files.remove(readiness.first_password_file)
         return ""
 
-    def _ask_gitlab(self, readiness: Readiness) -> str:
+    def _ask_gitlab(self, readiness: Readiness, _files: ServerFiles) -> str:
         try:
             if self._http.get(f"{readiness.url}/-/readiness").status_code != 200:
                 return "waiting to be ready"
@@ -75,7 +101,7 @@ class Prober:
             )
         return "" if answer.status_code == 200 else f"GitLab answers {answer.status_code}"
 
-    def _ask_runner(self, readiness: Readiness) -> str:
+    def _ask_runner(self, readiness: Readiness, _files: ServerFiles) -> str:
         try:
             answer = self._gitlab(readiness, "/runners/all?status=online&per_page=100")
         except httpx.TransportError:
@@ -85,7 +111,7 @@ class Prober:
         online = any(runner["description"] == readiness.subject for runner in answer.json())
         return "" if online else "waiting to be seen by GitLab"
 
-    def _ask_http(self, readiness: Readiness) -> str:
+    def _ask_http(self, readiness: Readiness, _files: ServerFiles) -> str:
         try:
             status = self._http.get(readiness.url).status_code
         except httpx.TransportError:
@@ -113,12 +139,12 @@ class Prober:
         return self._openbao.resolve(parse_secret(readiness.secrets[name]))
 
 
-def _replace_first_password(client: NexusClient, readiness: Readiness, wanted: SecretValue) -> str:
+def _replace_first_password(client: NexusClient, readiness: Readiness, files: ServerFiles, wanted: SecretValue) -> str:
     """Change the random password of the first start. The file may stand there and be void: then it is refused."""
-    file = Path(readiness.first_password_file)
-    if not file.is_file():
+    text = files.read(readiness.first_password_file)
+    if text is None:
         return "waiting for the administrator's first password"
-    first = SecretValue(file.read_text(encoding="utf-8").strip())
+    first = SecretValue(text.strip())
     if not client.accepts(ADMINISTRATOR, first):
         raise ServerError(
             "Nexus accepts neither the administrator's password in OpenBao nor that of its first start",

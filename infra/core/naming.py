@@ -65,6 +65,11 @@ def service_stack(name: str) -> str:
     return f"service-{name}"
 
 
+def container_name(profile: str, server: str) -> str:
+    """The container of a profile's server; its volume is called the same."""
+    return f"forgeline-{profile}-{server}"
+
+
 def publish_role(name: str) -> str:
     """The role under which a service publishes: in Nexus, in OpenBao's JWT auth and in its Nexus secrets engine."""
     return f"publish-{name}"

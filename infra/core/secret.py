@@ -37,17 +37,29 @@ class SecretRef:
         return cls(match["path"], match["field"])
 
 
-_DERIVED = re.compile(r"derived:(?P<purpose>[a-z][a-z0-9-]*)")
+_DERIVED = re.compile(r"derived:(?P<purpose>[a-z][a-z0-9-]*)(#(?P<form>hex|pem))?")
+
+
+class Form(StrEnum):
+    """How a derived secret is written."""
+
+    TEXT = "text"
+    """43 URL-safe characters."""
+    HEX = "hex"
+    """64 hexadecimal digits."""
+    PEM = "pem"
+    """A private key on the curve P-256."""
 
 
 @dataclass(frozen=True)
 class DerivedSecret:
-    """A secret that is derived from the bootstrap key for one purpose: `derived:PURPOSE`."""
+    """A secret that is derived from the bootstrap key for one purpose: `derived:PURPOSE`, or `derived:PURPOSE#FORM`."""
 
     purpose: str
+    form: Form = Form.TEXT
 
     def __str__(self) -> str:
-        return f"derived:{self.purpose}"
+        return f"derived:{self.purpose}" + (f"#{self.form}" if self.form is not Form.TEXT else "")
 
 
 class Keeper(StrEnum):
@@ -103,7 +115,7 @@ def parse_secret(text: str) -> Secret:
     """The reference that `text` spells, of any sort. Raises BadInputError for anything else."""
     match = _DERIVED.fullmatch(text)
     if match:
-        return DerivedSecret(match["purpose"])
+        return DerivedSecret(match["purpose"], Form(match["form"] or Form.TEXT))
     given = text.partition(":")[0] in set(Keeper)
     return GivenSecret.parse(text) if given else SecretRef.parse(text)
 

@@ -23,7 +23,7 @@ def _is_reference(text: str) -> str:
 
 
 Secrets = dict[str, Annotated[str, AfterValidator(_is_reference)]]
-"""Placeholder (without its braces) to a reference: `openbao:PATH#FIELD` or `derived:PURPOSE`."""
+"""Placeholder (without its braces) to a reference: `openbao:PATH#FIELD` or `derived:PURPOSE[#FORM]`."""
 
 
 class _Model(BaseModel):
@@ -49,6 +49,8 @@ class ConfigFile(_Template):
     mode: int = 0o600
     first_start_only: bool = False
     """Written before the first start, and removed as soon as the server is ready."""
+    live: bool = False
+    """Read whenever it is used: another content needs no other start."""
 
 
 class Folder(_Model):

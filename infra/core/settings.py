@@ -9,8 +9,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROFILES = ROOT / "infra" / "profiles"
 PIPELINES = ROOT / "pipelines"
+
+_SMALLEST = 27
+"""The prefix of the smallest network on which every container has its number."""
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 UnixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -60,6 +64,23 @@ class ServerPorts(_Model):
     openbao: Port = 8931
     openbao_cluster: Port = 8932
     nexus: Port = 8930
+
+
+class InnerNetwork(_Model):
+    """The network that the containers of a profile are on; its first address is this machine's."""
+
+    subnet: IPv4Network = IPv4Network("172.31.250.0/24")
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if not self.subnet.is_private or self.subnet.prefixlen > _SMALLEST:
+            raise ValueError(f"{self.subnet} is not a private network of 32 addresses or more (/{_SMALLEST})")
+        return self
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """This machine's own address on the network."""
+        return self.subnet[1]
 
 
 class Upstreams(_Model):
@@ -104,6 +125,10 @@ class Profile(_Model):
     """Where the services' environments listen, if it is not `address`."""
     environment_port_offsets: dict[UnixName, int]
     """Added to a service's port in the catalogue: the port on which that environment runs it."""
+    network: InnerNetwork = InnerNetwork()
+    """Of containers."""
+    memory_gib: Literal[8, 16, 32] = 8
+    """Of the machine on which containers run: their limits follow it."""
     runner_concurrency: int = Field(default=4, ge=1, le=64)
     nexus_home: Path | None = None
     """An unpacked Nexus that is there already; without it the toolchain fetches one."""

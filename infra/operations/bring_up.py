@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra.clients.process import Processes
+from infra.clients.container import Containers
+from infra.clients.container_engine import ContainerEngine
 from infra.clients.supervisor import Supervisor
 from infra.core.error import ServerError
 from infra.core.progress import Progress
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
 from infra.operations import desired
 from infra.operations.check import Verdict
 from infra.operations.doctor import examine, java, mended
@@ -25,7 +27,6 @@ from infra.programs.checkpoint import Checkpoints
 from infra.programs.plan import Drift, Plan
 from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
-from infra.toolchain.toolchain import InstalledTool
 from pipelines.source import Source
 
 MADE = (
@@ -37,6 +38,7 @@ MADE = (
     "supervisor",
     "operations",
     "pulumi",
+    "tls",
     ROLLOUT_RECORD,
     "bootstrap.key",
     "run.lock",
@@ -95,7 +97,7 @@ class Bringing(Work):
                     plans += opened.session.apply(
                         [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
                     )
-                    self._wait_ready(tools, opened.current)
+                    self._wait_ready(opened)
             return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
@@ -125,7 +127,10 @@ class Bringing(Work):
             return opened.session.drift()
 
     def down(self) -> bool:
-        """Stop every process, keep the data. Returns whether anything ran."""
+        """Stop every server, keep the data. Returns whether anything ran."""
+        if self.settings.profile.placement is Placement.DOCKER:
+            with self.phase("Stopping") as progress, self._containers(progress) as containers:
+                return containers.stop()
         supervisor = Supervisor(self.settings.state)
         if not supervisor.present():
             return False
@@ -150,6 +155,11 @@ class Bringing(Work):
                     opened.session.destroy()
             self.down()
             with self.phase("Removing") as progress:
+                if self.settings.profile.placement is Placement.DOCKER:
+                    progress.start("containers", "removing them, their network and their volumes")
+                    with self._containers(progress) as containers:
+                        containers.remove()
+                    progress.done("containers", "removed")
                 for name in MADE:
                     progress.start(name, "removing")
                     path = self.settings.state / name
@@ -160,6 +170,14 @@ class Bringing(Work):
                     progress.done(name, "removed")
         if not any(self.settings.state.iterdir()):
             self.settings.state.rmdir()
+
+    @contextmanager
+    def _containers(self, progress: Progress) -> Iterator[Containers]:
+        engine = ContainerEngine.of(self.environ)
+        try:
+            yield Containers.of(self.settings, engine, progress=progress)
+        finally:
+            engine.close()
 
     def _check_pins(self) -> None:
         """On servers that are yet to be made, only the release of this checkout can be had."""
@@ -181,10 +199,9 @@ class Bringing(Work):
             source = Source.of(self.settings, self.catalogue)
             decide(source, releases(), check_pipelines, file=self.settings.release_file)
 
-    def _wait_ready(self, tools: Mapping[str, InstalledTool], progress: Progress) -> None:
-        processes = Processes.of(self.settings, progress=progress, observe=self.observe)
-        for server in desired.servers(self.settings, tools):
-            processes.wait(server)
+    def _wait_ready(self, opened: Open) -> None:
+        for server in desired.servers(self.settings, opened.tools):
+            opened.connections.wait(server, self.settings.profile.placement)
 
     @staticmethod
     def _existing(session: Session, stacks: list[Stack]) -> list[Stack]:

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from infra.clients.authority import Authority, ensure_authority
+from infra.clients.bootstrap import ensure_key, read_key
 from infra.clients.nexus import configurer
 from infra.core.document import read_text
 from infra.core.server import Server
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
+from infra.images.recipe import JOBS, recipes
 from infra.programs import foundation, platform, service
 from infra.programs.checkpoint import Checkpoints
-from infra.programs.lab import RUNNER_DESCRIPTION, lab_servers
+from infra.programs.docker import containers, docker_servers
+from infra.programs.lab import lab_servers
 from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
+from infra.servers.container import PROGRAMS, runner_name
+from infra.servers.machine import RUNNER
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
 from pipelines.boilerplate import with_lock
@@ -27,6 +33,9 @@ from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
 from pipelines.team import membership
 
+TOOLS = "jobs-"
+"""How the names of images begin that bring tools for jobs."""
+
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
 
@@ -35,7 +44,40 @@ def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Ser
     """The servers of the profile; none where others run them."""
     if settings.existing:
         return ()
+    if settings.profile.placement is Placement.DOCKER:
+        return docker_servers(settings, _authority(settings))
     return lab_servers(settings, {name: tool.path for name, tool in tools.items()})
+
+
+def _authority(settings: Settings) -> Authority:
+    """The profile's own, made with the bootstrap key where one of them is missing."""
+    ensure_key(settings.bootstrap_key)
+    profile = settings.profile
+    key = read_key(settings.bootstrap_key)
+    return ensure_authority(settings.state / "tls", key, name=profile.name, hosts=(profile.address,))
+
+
+def images() -> dict[str, str]:
+    """The image of each server that runs in a container."""
+    return {recipe.server: recipe.reference("") for recipe in recipes() if recipe.server}
+
+
+def _foundation(settings: Settings, tools: Mapping[str, InstalledTool]) -> foundation.Foundation:
+    described = servers(settings, tools)
+    if settings.profile.placement is not Placement.DOCKER:
+        return foundation.Foundation(servers=described, runner_description=RUNNER)
+    brought = {
+        f"/{JOBS}/{recipe.name.removeprefix(TOOLS)}": recipe.reference("")
+        for recipe in recipes()
+        if recipe.name.startswith(TOOLS)
+    }
+    # Jobs sign in to OpenBao with its own program.
+    brought[str(PROGRAMS["openbao"].parent)] = images()["openbao"]
+    return foundation.Foundation(
+        servers=described,
+        runner_description=runner_name(settings),
+        containers=containers(settings, images(), brought),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +117,7 @@ def foundation_stack(settings: Settings, tools: Mapping[str, InstalledTool]) -> 
     """The foundation's stack; none where others run the servers."""
     if settings.existing:
         return []
-    inputs = foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER_DESCRIPTION)
-    return [foundation.stack(inputs)]
+    return [foundation.stack(_foundation(settings, tools))]
 
 
 def platform_stack(
@@ -102,7 +143,7 @@ def platform_stack(
             pipeline_files=same_or_new(known.last_files, Source.of(settings, catalogue).files()),
             nexus_username=username,
             nexus_password=str(password),
-            nexus_plugin=None if settings.existing else _plugin(tools[PLUGIN].path),
+            nexus_plugin=None if settings.existing else _plugin(settings, tools[PLUGIN].path),
             instance=not settings.existing,
             base_group=settings.base_group,
             shared_visibility=address.gitlab.visibility if address else "internal",
@@ -113,8 +154,10 @@ def platform_stack(
     )
 
 
-def _plugin(program: Path) -> platform.Plugin:
-    return platform.Plugin(command=program.name, sha256=hashlib.sha256(program.read_bytes()).hexdigest())
+def _plugin(settings: Settings, program: Path) -> platform.Plugin:
+    # An image has the same program, by a name of its own.
+    command = PROGRAMS[PLUGIN].name if settings.profile.placement is Placement.DOCKER else program.name
+    return platform.Plugin(command=command, sha256=hashlib.sha256(program.read_bytes()).hexdigest())
 
 
 def service_stacks(settings: Settings, catalogue: Catalogue, names: Collection[str] | None = None) -> list[Stack]:

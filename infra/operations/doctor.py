@@ -14,9 +14,11 @@ import psutil
 
 from infra.core.error import ToolError
 from infra.core.progress import Progress
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
 from infra.operations.capability import capabilities
 from infra.operations.check import Check, Verdict
+from infra.operations.desired import images
+from infra.operations.engine_check import examine_engine
 from infra.toolchain.java import java_development
 
 GIB = 2**30
@@ -37,6 +39,9 @@ def examine(settings: Settings, environ: Mapping[str, str], services: Iterable[s
     """
     if settings.existing:
         return [_git(), *capabilities(settings, services)]
+    if settings.profile.placement is Placement.DOCKER:
+        # Jobs run in the runner's container, and have there what they need.
+        return [_git(), *examine_engine(settings, environ, images()), _disk(settings)]
     return [
         _git(),
         _command("curl", "publish jobs upload with it"),

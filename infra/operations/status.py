@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +12,18 @@ import httpx
 from gitlab.exceptions import GitlabError
 
 from infra.clients import trust
+from infra.clients.container import Containers
+from infra.clients.container_engine import ContainerEngine
 from infra.clients.gitlab import TIMEOUT, GitLab
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
-from infra.clients.supervisor import Program, Supervisor
-from infra.core.error import ForgelineError
+from infra.clients.supervisor import Supervisor
+from infra.core.error import ForgelineError, ServerError
 from infra.core.naming import SERVICES_GROUP
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
 from infra.operations.pipeline_run import PipelineRun, latest
 from infra.operations.service_probe import PROBE_SECONDS, ServiceProbe
+from infra.servers.proxy import WELL
 from pipelines.catalogue import Catalogue, Service
 
 GLANCE_SECONDS = 10.0
@@ -28,7 +32,7 @@ GLANCE_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatus:
-    """A server: `process` is what the supervisor says, `detail` says why it is not healthy."""
+    """A server: `process` is what the supervisor or the container engine says, `detail` says why it is not healthy."""
 
     name: str
     healthy: bool
@@ -70,11 +74,15 @@ class Status:
         return {"servers": [vars(server) for server in self.servers], "services": services}
 
 
-def status(settings: Settings, catalogue: Catalogue) -> Status:
-    """The present state of the stack. Changes nothing; a server that does not answer is told, not raised."""
-    programs = None if settings.existing else Supervisor(settings.state).programs()
+def status(settings: Settings, catalogue: Catalogue, environ: Mapping[str, str] = os.environ) -> Status:
+    """The present state of the stack. Changes nothing; a server that does not answer is told, not raised.
+
+    `environ` says which container engine is meant.
+    """
+    programs = _programs(settings, environ)
     openbao = OpenBao.of(settings)
     servers = (
+        *_proxy(settings, programs),
         _server("openbao", programs, settings.openbao_url, lambda: _openbao(openbao)),
         _server("nexus", programs, settings.nexus_url, lambda: _nexus(settings, openbao)),
         _server("gitlab", programs, settings.gitlab_url, lambda: _gitlab(settings, openbao)),
@@ -96,12 +104,39 @@ class _UnhealthyError(Exception):
         self.what = what
 
 
-def _server(name: str, programs: dict[str, Program] | None, url: str, probe: Callable[[], str]) -> ServerStatus:
-    """`programs` are those of this machine, None where others run the servers."""
-    program = (programs or {}).get(name)
-    process = f"{program.state.lower()}, pid {program.pid}" if program and program.pid else "not running"
-    if programs is None:
-        process = "run by others"
+def _programs(settings: Settings, environ: Mapping[str, str]) -> dict[str, str] | None:
+    """What the supervisor or the engine says of each server; None where others run them."""
+    if settings.existing:
+        return None
+    if settings.profile.placement is Placement.DOCKER:
+        try:
+            engine = ContainerEngine.of(environ)
+        except ServerError:
+            return {}
+        try:
+            return Containers.of(settings, engine).states()
+        finally:
+            engine.close()
+    programs = Supervisor(settings.state).programs()
+    return {name: f"{program.state.lower()}, pid {program.pid}" for name, program in programs.items() if program.pid}
+
+
+def _proxy(settings: Settings, programs: Mapping[str, str] | None) -> Iterator[ServerStatus]:
+    if settings.profile.placement is Placement.DOCKER:
+        verify = trust.context(trust.bundle(settings))
+
+        def probe() -> str:
+            answer = httpx.get(f"{settings.openbao_url}{WELL}", timeout=PROBE_SECONDS, trust_env=False, verify=verify)
+            if answer.status_code != 200:
+                raise _UnhealthyError(f"answers {answer.status_code}")
+            return str(answer.headers.get("server", ""))
+
+        yield _server("proxy", programs, "", probe)
+
+
+def _server(name: str, programs: Mapping[str, str] | None, url: str, probe: Callable[[], str]) -> ServerStatus:
+    """`programs` say how each server runs, None where others run them."""
+    process = "run by others" if programs is None else programs.get(name, "not running")
     try:
         version = probe()
     except (_UnhealthyError, ForgelineError, GitlabError, httpx.HTTPError, OSError) as error:

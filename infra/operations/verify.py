@@ -1,4 +1,4 @@
-"""Checks of the running stack: the testinfra suite in tests/host, run in a process of its own and read back."""
+"""Checks of the running stack: a testinfra suite, run in a process of its own and read back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.core.error import BadInputError, ToolError
-from infra.core.settings import ROOT, Settings
+from infra.core.settings import ROOT, Placement, Settings
 
-SUITE = ROOT / "tests" / "host"
+SUITES = {Placement.LAB: ROOT / "tests" / "host", Placement.DOCKER: ROOT / "tests" / "container"}
+"""By where the servers run."""
 SECONDS = 300
 """After this long the suite is given up."""
 
@@ -55,7 +56,7 @@ class CheckResult:
         }
 
 
-def verify(settings: Settings, *, suite: Path = SUITE) -> list[CheckResult]:
+def verify(settings: Settings, *, suite: Path | None = None) -> list[CheckResult]:
     """The result of every check, in the suite's order. Raises ToolError if the suite itself can't be run."""
     if settings.existing:
         raise BadInputError(
@@ -63,6 +64,7 @@ def verify(settings: Settings, *, suite: Path = SUITE) -> list[CheckResult]:
             where=str(settings.profile_file),
             fix="`forgeline doctor`, `forgeline status` and `forgeline drift` look at those of others",
         )
+    suite = suite or SUITES[settings.profile.placement]
     with tempfile.TemporaryDirectory(prefix="forgeline-verify-") as folder:
         report = Path(folder) / "report.xml"
         command = [

@@ -85,6 +85,7 @@ class Work:
             servers=desired.servers(self.settings, tools) if tools and start else (),
             progress=current,
             observe=self.observe,
+            environ=self.environ,
         )
 
         def engine() -> Path:

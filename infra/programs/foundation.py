@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from infra.core.server import Server
+from infra.programs.container import Containers, placing
 from infra.programs.gate import Gates
 from infra.programs.stack import Layer, Stack
+
+if TYPE_CHECKING:
+    import pulumi
 
 NAME = "foundation"
 
@@ -20,6 +25,8 @@ class Foundation:
     servers: tuple[Server, ...]
     runner_description: str
     runner_tags: tuple[str, ...] = ()
+    containers: Containers | None = None
+    """What containers need beside the descriptions; without it the servers are processes."""
     not_awaited: tuple[str, ...] = ("nexus", RUNNER)
 
 
@@ -33,8 +40,9 @@ def build(inputs: Foundation, _gates: Gates | None = None) -> None:
     import pulumi
 
     from infra.core.naming import RUNNER_TOKEN
-    from infra.provider.resource import gitlab, lab, vault
+    from infra.provider.resource import gitlab, vault
 
+    place = _as_process if inputs.containers is None else placing(inputs.containers)
     made: dict[str, pulumi.Resource] = {}
     for server in _in_order(inputs.servers):
         needs = [made[name] for name in server.needs]
@@ -59,13 +67,21 @@ def build(inputs: Foundation, _gates: Gates | None = None) -> None:
                 opts=pulumi.ResourceOptions(depends_on=list(needs)),
             )
             needs.append(registration)
-        made[server.name] = lab.Process(
-            server.name,
-            name=server.name,
-            server=server.model_dump(mode="json"),
-            wait=server.name not in inputs.not_awaited,
-            opts=pulumi.ResourceOptions(depends_on=needs),
-        )
+        made[server.name] = place(server, needs, server.name not in inputs.not_awaited)
+
+
+def _as_process(server: Server, needs: list[pulumi.Resource], wait: bool) -> pulumi.Resource:
+    import pulumi
+
+    from infra.provider.resource import lab
+
+    return lab.Process(
+        server.name,
+        name=server.name,
+        server=server.model_dump(mode="json"),
+        wait=wait,
+        opts=pulumi.ResourceOptions(depends_on=needs),
+    )
 
 
 def _begins_with(server: Server, path: str) -> bool:
@@ -77,12 +93,13 @@ def _begins_with(server: Server, path: str) -> bool:
 def _in_order(servers: tuple[Server, ...]) -> list[Server]:
     """The servers, each after those it needs."""
     left, ordered, done = list(servers), [], set[str]()
+    keeper = {"openbao"} & {server.name for server in servers}
     while left:
-        ready = [server for server in left if set(server.needs) <= done]
+        # Credentials are kept by OpenBao: it is declared before those who have some.
+        ready = [s for s in left if {*s.needs, *(keeper if s.credentials else ())} <= done]
         if not ready:
             raise ValueError(f"these servers need each other, or one that is not there: {[s.name for s in left]}")
-        ordered += ready
+        ordered += sorted(ready, key=lambda server: server.name != "openbao")
         done |= {server.name for server in ready}
         left = [server for server in left if server.name not in done]
-    # Credentials are kept by OpenBao: it is declared before those who have some.
-    return sorted(ordered, key=lambda server: server.name != "openbao")
+    return ordered

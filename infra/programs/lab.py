@@ -1,4 +1,4 @@
-"""The lab's servers, described for this machine: the only place from which `infra.lab` is used."""
+"""The lab's servers, described for this machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from infra.core.server import Server
 from infra.core.settings import Settings
-from infra.lab.servers import gitlab, nexus, openbao, runner
-
-RUNNER_DESCRIPTION = runner.DESCRIPTION
+from infra.servers import gitlab, nexus, openbao, runner
+from infra.servers.machine import this_machine
 
 
 def lab_servers(settings: Settings, tools: Mapping[str, Path]) -> tuple[Server, ...]:
     """All servers of the lab. `tools` maps a tool's name to its program."""
-    return tuple(server.describe(settings, tools) for server in (openbao, nexus, gitlab, runner))
+    place = this_machine(settings, tools)
+    return tuple(server.describe(settings, place) for server in (openbao, nexus, gitlab, runner))

@@ -22,6 +22,8 @@ from infra.programs.gate import Gates, GateShutError
 from infra.programs.plan import Adoption, Drift, Plan, urn_type
 from infra.programs.stack import Layer, Ledger, Stack
 from infra.provider.connection import Connections
+from infra.provider.docker.container import CONTAINER
+from infra.provider.docker.container_input import Container
 from infra.provider.lab.process import PROCESS, Process
 
 if TYPE_CHECKING:
@@ -217,7 +219,7 @@ class Session:
         return refresh or not (self._ledger.holds(stack) and self.checkpoints.exists(stack.name))
 
     def _resume(self, name: str) -> None:
-        """Starts the servers of the lab that were stopped: there is something to do though nothing was changed."""
+        """Starts the servers that were stopped: there is something to do though nothing was changed."""
         for recorded in self.checkpoints.resources(name):
             if recorded.type == PROCESS.type_name:
                 process = Process.model_validate(recorded.inputs)
@@ -225,6 +227,13 @@ class Session:
                 if found is None or not found.fields["running"]:
                     self._progress.start(process.name, "starting again")
                     PROCESS.create(self._connections, process)
+            elif recorded.type == CONTAINER.type_name:
+                from infra.provider.provider import bring_about
+
+                container = Container.model_validate(recorded.inputs)
+                if not self._connections.containers().running(container.name):
+                    self._progress.start(container.name, "starting again")
+                    bring_about(CONTAINER, self._connections, container)
 
     def _unless_unchanged(self, stack: Stack, work: Callable[[Stack], Plan]) -> Plan:
         if not self._to_do(stack, refresh=False):

@@ -5,12 +5,14 @@ Nexus takes some twenty seconds to come up. A resource that needs it waits here,
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Self, TypeVar
 
+from infra.clients.container import Containers
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.gitlab import GitLab
 from infra.clients.nexus import NexusClient
@@ -19,9 +21,9 @@ from infra.clients.process import Processes
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.progress import Progress, Silent
-from infra.core.secret import SecretRef, SecretValue, parse_secret
+from infra.core.secret import DerivedSecret, SecretRef, SecretValue, parse_secret
 from infra.core.server import Server
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
 
 Client = TypeVar("Client")
 
@@ -63,12 +65,17 @@ class Connections:
         nexus: Callable[[], NexusClient] | None = None,
         processes: Callable[[], Processes] | None = None,
         engine: Callable[[], ContainerEngine] | None = None,
+        containers: Callable[[], Containers] | None = None,
+        local_secret: Callable[[DerivedSecret], SecretValue] | None = None,
     ) -> None:
+        """`local_secret` gives the secrets for which OpenBao need not be asked."""
         self._gitlab = _Once("GitLab", gitlab)
         self._openbao = _Once("OpenBao", openbao)
         self._nexus = _Once("Nexus", nexus)
         self._processes = _Once("the supervisor", processes)
         self._engine = _Once("a container engine", engine)
+        self._containers = _Once("a container engine", containers)
+        self._local_secret = local_secret
         self._starting: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="server")
@@ -81,9 +88,15 @@ class Connections:
         servers: Iterable[Server] = (),
         progress: Progress | None = None,
         observe: Observer | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> Self:
-        """The servers of this profile. A description in `servers` says how to wait for that server."""
+        """The servers of this profile. A description in `servers` says how to wait for that server.
+
+        `environ` says which container engine is meant.
+        """
         shown = progress or Silent()
+        placed = settings.profile.placement
+        unasked = OpenBao.of(settings, observe=observe)
         described = {server.name: server for server in servers}
 
         def openbao() -> OpenBao:
@@ -100,7 +113,7 @@ class Connections:
         def nexus() -> NexusClient:
             client = NexusClient.of(settings, self.openbao(), observe=observe)
             if "nexus" in described:
-                self.start(described["nexus"], wait=True)
+                self._ready(described["nexus"], placed)
             client.wait_ready(shown)
             return client
 
@@ -109,6 +122,9 @@ class Connections:
             openbao=openbao,
             nexus=nexus,
             processes=lambda: Processes.of(settings, progress=shown, observe=observe),
+            engine=lambda: ContainerEngine.of(environ),
+            containers=lambda: Containers.of(settings, self.engine(), progress=shown, observe=observe),
+            local_secret=unasked.resolve,
         )
         return self
 
@@ -127,6 +143,10 @@ class Connections:
     def processes(self) -> Processes:
         """The lab's processes."""
         return self._processes.get()
+
+    def containers(self) -> Containers:
+        """The profile's containers."""
+        return self._containers.get()
 
     def engine(self) -> ContainerEngine:
         """The container engine."""
@@ -155,6 +175,20 @@ class Connections:
             time.sleep(0.05)
         starting.result()
 
+    def wait(self, server: Server, placed: Placement) -> None:
+        """Returns when the server is of use. Raises ServerError when it is not within its time."""
+        if placed is Placement.DOCKER:
+            self.containers().wait(server)
+        else:
+            self.processes().wait(server)
+
+    def _ready(self, server: Server, placed: Placement) -> None:
+        """Returns when the server is of use; a process is started if it does not run."""
+        if placed is Placement.LAB:
+            self.start(server, wait=True)
+        else:
+            self.wait(server, placed)
+
     def close(self) -> None:
         """Closes the connections that were made. Waits for servers that are being started."""
         self._threads.shutdown()
@@ -169,7 +203,13 @@ class Connections:
 
     def secret(self, reference: str) -> SecretValue:
         """The value of a reference. Raises ServerError where there is none."""
-        return self.openbao().resolve(parse_secret(reference))
+        parsed = parse_secret(reference)
+        if not isinstance(parsed, DerivedSecret):
+            return self.openbao().resolve(parsed)
+        # Nobody has to be asked for it: OpenBao's own container is made with some.
+        if self._local_secret is None:
+            raise ServerError("this run has no bootstrap key", where=reference, fix="check the profile")
+        return self._local_secret(parsed)
 
     def find_secret(self, reference: str) -> SecretValue | None:
         """The value of a reference, or None where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.provider.docker.certificate import CERTIFICATE
 from infra.provider.docker.config import CONFIG
 from infra.provider.docker.container import CONTAINER
 from infra.provider.docker.image import IMAGE
@@ -34,6 +35,7 @@ from infra.provider.vault.policy import POLICY
 from infra.provider.vault.secret import KV_SECRET, TRANSIT_KEY
 
 _ALL: tuple[Kind[Any], ...] = (
+    CERTIFICATE,
     CONFIG,
     CONTAINER,
     IMAGE,

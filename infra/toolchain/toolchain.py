@@ -13,7 +13,7 @@ from typing import Self
 from infra.core.document import nearest
 from infra.core.error import BadInputError, ForgelineError, ToolError
 from infra.core.progress import Progress, Silent
-from infra.core.settings import Settings
+from infra.core.settings import Placement, Settings
 from infra.toolchain.cache import ToolCache
 from infra.toolchain.command import Commands, StoppedError, last_lines
 from infra.toolchain.pin import PINS, Pins, SourcePin, ToolPin, digest, load_pins
@@ -36,6 +36,9 @@ LAB_TOOLS = (
     "gocover-cobertura",
 )
 """What a lab needs, the longest builds first."""
+
+CONTAINER_TOOLS = ("pulumi", "nexus-secrets")
+"""What is needed where the servers run in containers: of OpenBao's plug-in the sum is told."""
 
 EXISTING_TOOLS = ("pulumi",)
 """What is needed where others run the servers."""
@@ -76,7 +79,9 @@ class ToolState:
 
 
 def needed(settings: Settings) -> tuple[str, ...]:
-    """The tools that a profile needs: little where others run the servers."""
+    """The tools that a profile needs: little where the servers are containers, or others run them."""
+    if settings.profile.placement is Placement.DOCKER:
+        return CONTAINER_TOOLS
     return EXISTING_TOOLS if settings.existing else LAB_TOOLS
 
 

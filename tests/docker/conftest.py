@@ -20,6 +20,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -46,9 +47,19 @@ func main() {
 	case "ill":
 		fmt.Println("the valve is stuck")
 		os.Exit(1)
+	case "-f": // as rm
+		os.Remove(os.Args[2])
+		return
 	case "die":
 		fmt.Println("the market is closed")
 		os.Exit(7)
+	}
+	if mode == "keep" {
+		content, _ := io.ReadAll(os.Stdin)
+		if err := os.WriteFile(os.Args[2], content, 0o600); err != nil {
+			panic(err)
+		}
+		return
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
@@ -115,8 +126,10 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "main.go").unlink()
     (folder / "data").mkdir()
+    (folder / "data" / "page").write_text("hello\n")
     (folder / "Dockerfile").write_text(
-        "FROM scratch\nENV FROM_IMAGE=yes\nLABEL from.image=yes\nCOPY program /program\nCOPY data /data\n"
+        "FROM scratch\nENV FROM_IMAGE=yes\nLABEL from.image=yes\nCOPY program /program\n"
+        "COPY program /bin/rm\nCOPY data /data\n"
         'ENTRYPOINT ["/program"]\n'
     )
     return folder

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.clients.container import ContainerFiles
 from infra.clients.container_engine import ContainerEngine
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
@@ -67,7 +68,16 @@ class Case:
 
 
 CASES = [
-    Case(kind=NETWORK, inputs={"name": "inner", "internal": True, "subnet": "10.123.45.0/24", "labels": {"a": "b"}}),
+    Case(
+        kind=NETWORK,
+        inputs={
+            "name": "inner",
+            "internal": True,
+            "subnet": "10.123.45.0/24",
+            "gateway": "10.123.45.9",
+            "labels": {"a": "b"},
+        },
+    ),
     Case(kind=VOLUME, inputs={"name": "kept", "labels": {"a": "b"}}),
     Case(
         kind=CONTAINER,
@@ -80,9 +90,19 @@ CASES = [
             "volumes": {"/etc/program": "settings", "/data": "kept-too:ro"},
             "tmpfs": ["/tmp"],
             "networks": {"both": ["alias"]},
+            "addresses": {"both": "10.123.46.7"},
+            "working_folder": "/data",
+            "folders": [{"path": "/etc/program/inner"}],
+            "preparations": [
+                {
+                    "command": ["/program", "keep", "/etc/program/inner/kept"],
+                    "content": "for {{KEY}}",
+                    "secrets": {"KEY": SECRET},
+                }
+            ],
             "files": [
                 {"path": "/etc/program/plain", "content": "plain\n", "mode": 0o644},
-                {"path": "/etc/program/secret", "content": "key {{KEY}}\n", "secrets": {"KEY": SECRET}},
+                {"path": "/etc/program/inner/secret", "content": "key {{KEY}}\n", "secrets": {"KEY": SECRET}},
             ],
             "health": {"command": ["/program", "healthy"], "interval_seconds": 0.2},
             "memory_mib": 64,
@@ -105,8 +125,8 @@ CASES = [
 def ground(connections: Connections, image: str) -> Connections:
     """What the container needs."""
     assert image
-    for name in ("both", "second"):
-        bring_about(NETWORK, connections, wanted(NETWORK, {"name": name, "internal": True}))
+    for name, subnet in (("both", "10.123.46.0/24"), ("second", "10.123.47.0/24")):
+        bring_about(NETWORK, connections, wanted(NETWORK, {"name": name, "internal": True, "subnet": subnet}))
     for name in ("settings", "kept-too"):
         bring_about(VOLUME, connections, wanted(VOLUME, {"name": name}))
     return connections
@@ -227,3 +247,68 @@ def test_an_engine_that_is_not_there_is_told_with_a_remedy() -> None:
     with pytest.raises(ServerError, match="no container engine answers") as caught:
         ContainerEngine.of({"DOCKER_HOST": "unix:///nowhere/docker.sock"})
     assert "DOCKER_HOST" in caught.value.fix
+
+
+def put(engine: ContainerEngine, path: str) -> str | None:
+    """What the container `first` has at a path."""
+    return ContainerFiles(engine.client.containers.get("first")).read(path)
+
+
+def test_a_preparation_is_given_its_secret_on_standard_input(ground: Connections, engine: ContainerEngine) -> None:
+    preparation = {
+        "command": ["/program", "keep", "/etc/program/kept"],
+        "content": "for {{KEY}}",
+        "secrets": {"KEY": SECRET},
+    }
+    inputs = {"name": "first", "image": REFERENCE, "volumes": {"/etc/program": "settings"}}
+    described = wanted(CONTAINER, {**inputs, "preparations": [preparation]})
+    bring_about(CONTAINER, ground, described)
+    assert put(engine, "/etc/program/kept") == "for only-in-the-file"
+    assert len(engine.client.containers.list(all=True, filters={"ancestor": REFERENCE})) == 1
+    CONTAINER.delete(ground, described)
+    failing = {**preparation, "command": ["/program", "die"], "content": "", "secrets": {}}
+    described = wanted(CONTAINER, {**inputs, "preparations": [failing]})
+    with pytest.raises(ServerError, match="preparation ended with 7") as caught:
+        bring_about(CONTAINER, ground, described)
+    assert "the market is closed" in caught.value.detail
+    CONTAINER.delete(ground, described)
+
+
+def test_what_only_the_first_start_needs_is_taken_away(ground: Connections, engine: ContainerEngine) -> None:
+    first = {"path": "/etc/program/first", "content": "once", "first_start_only": True}
+    inputs = {
+        "name": "first",
+        "image": REFERENCE,
+        "volumes": {"/etc/program": "settings"},
+        "files": [first],
+        "started_once": "/etc/program/started",
+    }
+    described = wanted(CONTAINER, inputs)
+    bring_about(CONTAINER, ground, described)
+    assert put(engine, "/etc/program/started")
+    assert put(engine, "/etc/program/first") is None
+    assert changes(CONTAINER, ground, described) == {}
+    CONTAINER.delete(ground, described)
+
+
+def test_a_live_file_is_changed_without_another_start(ground: Connections, engine: ContainerEngine) -> None:
+    inputs = {"name": "first", "image": REFERENCE, "volumes": {"/etc/program": "settings"}}
+    file = {"path": "/etc/program/page", "live": True}
+    bring_about(CONTAINER, ground, wanted(CONTAINER, {**inputs, "files": [{**file, "content": "a"}]}))
+    began = engine.client.containers.get("first").attrs["State"]["StartedAt"]
+    described = wanted(CONTAINER, {**inputs, "files": [{**file, "content": "b"}]})
+    bring_about(CONTAINER, ground, described)
+    assert put(engine, "/etc/program/page") == "b"
+    assert engine.client.containers.get("first").attrs["State"]["StartedAt"] == began
+    CONTAINER.delete(ground, described)
+
+
+def test_a_volume_begins_with_an_images_folder(ground: Connections, engine: ContainerEngine, image: str) -> None:
+    described = wanted(VOLUME, {"name": "brought", "image": image, "path": "/data"})
+    bring_about(VOLUME, ground, described)
+    assert changes(VOLUME, ground, described) == {}
+    holder = wanted(CONTAINER, {"name": "first", "image": REFERENCE, "volumes": {"/brought": "brought:ro"}})
+    bring_about(CONTAINER, ground, holder)
+    assert put(engine, "/brought/page") == "hello\n"
+    CONTAINER.delete(ground, holder)
+    VOLUME.delete(ground, described)

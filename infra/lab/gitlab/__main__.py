@@ -26,7 +26,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the data, mode 0700.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on: loopback, or that of an inner network behind a TLS proxy.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), required=True, help="TCP port.")
 @click.option("--external-url", required=True, help="Address that clients use; it goes into links and tokens.")
 def serve(data: Path, host: str, port: int, external_url: str) -> None:
@@ -36,8 +41,10 @@ def serve(data: Path, host: str, port: int, external_url: str) -> None:
     from infra.lab.gitlab.app import build
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not host.startswith("127.") and host not in ("::1", "localhost"):
-        raise BadInputError(f"{host} is not a loopback address", fix="use 127.0.0.1: the stand-in has no TLS")
+    loopback = host.startswith("127.") or host in ("::1", "localhost")
+    if not loopback and not external_url.startswith("https://"):
+        fix = "use 127.0.0.1: the stand-in has no TLS; or a proxy that has, and an https address for clients"
+        raise BadInputError(f"{host} is not a loopback address", fix=fix)
     config = uvicorn.Config(
         build(_settings(data, external_url)),
         host=host,

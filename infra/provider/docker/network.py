@@ -7,6 +7,7 @@ from pydantic import Field
 
 from infra.clients.container_engine import absent
 from infra.provider.connection import Connections
+from infra.provider.docker.container_input import IPv4
 from infra.provider.kind import Fields, Found, Inputs, Kind
 
 
@@ -18,6 +19,8 @@ class Network(Inputs):
     internal: bool = False
     subnet: str | None = None
     """In CIDR notation; left to the engine if not given."""
+    gateway: IPv4 | None = None
+    """This machine's own address on the network."""
     labels: dict[str, str] = Field(default_factory=dict)
 
 
@@ -35,6 +38,7 @@ def _read(connections: Connections, wanted: Network) -> Found | None:
             "driver": attributes["Driver"],
             "internal": attributes["Internal"],
             "subnet": ranges[0].get("Subnet") if ranges else None,
+            "gateway": ranges[0].get("Gateway") if ranges else None,
             "labels": attributes.get("Labels") or {},
         },
         computed={"network_id": network.id},
@@ -44,7 +48,9 @@ def _read(connections: Connections, wanted: Network) -> Found | None:
 def _create(connections: Connections, wanted: Network) -> Fields:
     from docker.types import IPAMConfig, IPAMPool
 
-    ranges = IPAMConfig(pool_configs=[IPAMPool(subnet=wanted.subnet)]) if wanted.subnet else None
+    ranges = (
+        IPAMConfig(pool_configs=[IPAMPool(subnet=wanted.subnet, gateway=wanted.gateway)]) if wanted.subnet else None
+    )
     made = connections.engine().client.networks.create(
         wanted.name, driver=wanted.driver, internal=wanted.internal, labels=wanted.labels, ipam=ranges
     )
@@ -70,7 +76,7 @@ NETWORK = Kind(
     inputs=Network,
     key=("name",),
     computed={"network_id": str},
-    replace=frozenset({"driver", "internal", "subnet", "labels"}),
+    replace=frozenset({"driver", "internal", "subnet", "gateway", "labels"}),
     read=_read,
     create=_create,
     update=_update,

@@ -8,6 +8,57 @@ from typing import Any
 import pulumi
 
 
+class Certificate(pulumi.CustomResource):
+    """The certificate at `path` in `container`, which is started again when it gets another one."""
+
+    container: pulumi.Output[str]
+    path: pulumi.Output[str]
+    mount: pulumi.Output[str]
+    role: pulumi.Output[str]
+    key: pulumi.Output[str]
+    hosts: pulumi.Output[Sequence[str]]
+    days: pulumi.Output[int]
+    shown_at: pulumi.Output[str]
+    user: pulumi.Output[str]
+    good: pulumi.Output[bool]
+    serial_number: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        container: pulumi.Input[str],
+        path: pulumi.Input[str],
+        mount: pulumi.Input[str],
+        role: pulumi.Input[str],
+        key: pulumi.Input[str],
+        hosts: pulumi.Input[Sequence[pulumi.Input[str]]],
+        shown_at: pulumi.Input[str],
+        user: pulumi.Input[str],
+        days: pulumi.Input[int] | None = None,
+        good: pulumi.Input[bool] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "forgeline:docker:Certificate",
+            resource_name,
+            {
+                "container": container,
+                "path": path,
+                "mount": mount,
+                "role": role,
+                "key": key,
+                "hosts": hosts,
+                "days": days,
+                "shown_at": shown_at,
+                "user": user,
+                "good": good,
+                "serial_number": None,
+            },
+            opts,
+        )
+
+
 class Config(pulumi.CustomResource):
     """A config of the swarm. Other content is given to the services that use it, one after the other."""
 
@@ -46,11 +97,18 @@ class Container(pulumi.CustomResource):
     command: pulumi.Output[Sequence[str]]
     environment: pulumi.Output[Mapping[str, str]]
     user: pulumi.Output[str]
+    working_folder: pulumi.Output[str]
     volumes: pulumi.Output[Mapping[str, str]]
     tmpfs: pulumi.Output[Sequence[str]]
     networks: pulumi.Output[Mapping[str, Sequence[str]]]
+    addresses: pulumi.Output[Mapping[str, str]]
     ports: pulumi.Output[Mapping[str, str]]
+    folders: pulumi.Output[Sequence[Mapping[str, Any]]]
     files: pulumi.Output[Sequence[Mapping[str, Any]]]
+    preparations: pulumi.Output[Sequence[Mapping[str, Any]]]
+    started_once: pulumi.Output[str]
+    unfinished: pulumi.Output[Sequence[str]]
+    readiness: pulumi.Output[Mapping[str, Any]]
     health: pulumi.Output[Mapping[str, Any]]
     restart: pulumi.Output[str]
     memory_mib: pulumi.Output[int]
@@ -74,11 +132,18 @@ class Container(pulumi.CustomResource):
         command: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         environment: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         user: pulumi.Input[str] | None = None,
+        working_folder: pulumi.Input[str] | None = None,
         volumes: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         tmpfs: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         networks: pulumi.Input[Mapping[str, pulumi.Input[Sequence[str]]]] | None = None,
+        addresses: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        folders: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
         files: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
+        preparations: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
+        started_once: pulumi.Input[str] | None = None,
+        unfinished: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        readiness: pulumi.Input[Mapping[str, Any]] | None = None,
         health: pulumi.Input[Mapping[str, Any]] | None = None,
         restart: pulumi.Input[str] | None = None,
         memory_mib: pulumi.Input[int] | None = None,
@@ -102,11 +167,18 @@ class Container(pulumi.CustomResource):
                 "command": command,
                 "environment": environment,
                 "user": user,
+                "working_folder": working_folder,
                 "volumes": volumes,
                 "tmpfs": tmpfs,
                 "networks": networks,
+                "addresses": addresses,
                 "ports": ports,
+                "folders": folders,
                 "files": files,
+                "preparations": preparations,
+                "started_once": started_once,
+                "unfinished": unfinished,
+                "readiness": readiness,
                 "health": health,
                 "restart": restart,
                 "memory_mib": memory_mib,
@@ -165,6 +237,7 @@ class Network(pulumi.CustomResource):
     driver: pulumi.Output[str]
     internal: pulumi.Output[bool]
     subnet: pulumi.Output[str]
+    gateway: pulumi.Output[str]
     labels: pulumi.Output[Mapping[str, str]]
     network_id: pulumi.Output[str]
 
@@ -176,6 +249,7 @@ class Network(pulumi.CustomResource):
         driver: pulumi.Input[str] | None = None,
         internal: pulumi.Input[bool] | None = None,
         subnet: pulumi.Input[str] | None = None,
+        gateway: pulumi.Input[str] | None = None,
         labels: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -187,6 +261,7 @@ class Network(pulumi.CustomResource):
                 "driver": driver,
                 "internal": internal,
                 "subnet": subnet,
+                "gateway": gateway,
                 "labels": labels,
                 "network_id": None,
             },
@@ -231,6 +306,8 @@ class Volume(pulumi.CustomResource):
     driver: pulumi.Output[str]
     options: pulumi.Output[Mapping[str, str]]
     labels: pulumi.Output[Mapping[str, str]]
+    image: pulumi.Output[str]
+    path: pulumi.Output[str]
     mountpoint: pulumi.Output[str]
 
     def __init__(
@@ -241,6 +318,8 @@ class Volume(pulumi.CustomResource):
         driver: pulumi.Input[str] | None = None,
         options: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         labels: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        image: pulumi.Input[str] | None = None,
+        path: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(
@@ -251,6 +330,8 @@ class Volume(pulumi.CustomResource):
                 "driver": driver,
                 "options": options,
                 "labels": labels,
+                "image": image,
+                "path": path,
                 "mountpoint": None,
             },
             opts,

@@ -16,7 +16,8 @@ from infra.core.naming import KV_MOUNT
 from infra.core.secret import DerivedSecret, SecretRef
 from infra.core.server import Credential
 from infra.core.settings import Settings, load_settings
-from infra.lab.servers import openbao as server
+from infra.servers import openbao as server
+from infra.servers.machine import this_machine
 from infra.toolchain.toolchain import Toolchain
 from tests.trial import free_ports
 
@@ -47,7 +48,7 @@ def processes(settings: Settings) -> Iterator[Processes]:
     ensure_key(settings.bootstrap_key)
     made = Processes.of(settings)
     try:
-        made.apply(server.describe(settings, {name: tool.path for name, tool in tools.items()}))
+        made.apply(server.describe(settings, this_machine(settings, {name: tool.path for name, tool in tools.items()})))
         yield made
     finally:
         made.supervisor.shutdown()

@@ -11,7 +11,8 @@ import pytest
 
 from infra.core.server import Server, placeholder
 from infra.core.settings import Settings, load_settings
-from infra.lab.servers import gitlab, nexus, openbao, runner
+from infra.servers import gitlab, nexus, openbao, runner
+from infra.servers.machine import this_machine
 
 NAMES = ("openbao", "nexus", "gitlab", "runner")
 
@@ -25,7 +26,8 @@ def settings(tmp_path: Path) -> Settings:
 def servers(settings: Settings, tmp_path: Path) -> dict[str, Server]:
     names = ("openbao", "nexus", "java", "gitlab-runner", "nexus-secrets", "go")
     tools = {name: tmp_path / "tools" / name / "bin" / name for name in names}
-    return {module.NAME: module.describe(settings, tools) for module in (openbao, nexus, gitlab, runner)}
+    place = this_machine(settings, tools)
+    return {module.NAME: module.describe(settings, place) for module in (openbao, nexus, gitlab, runner)}
 
 
 @pytest.mark.parametrize("name", NAMES)

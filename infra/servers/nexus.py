@@ -1,4 +1,4 @@
-"""Sonatype Nexus Repository as a process.
+"""Sonatype Nexus Repository.
 
 The first start makes a random administrator's password that nobody is told, in a file of mode 0600; as soon as Nexus
 answers it is replaced by the one that was generated in OpenBao. So no default password is ever accepted, and none
@@ -11,41 +11,38 @@ after it: as shipped 20.0 s and 748 MiB; with one compiler tier and the serial c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from infra.core.naming import NEXUS_ADMIN
 from infra.core.server import ConfigFile, Credential, Folder, Listener, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers.place import Place
 
 NAME = "nexus"
 
 HEAP = ("-Xms128m", "-Xmx384m", "-XX:MaxDirectMemorySize=128m")
 FAST_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
-SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
-"""The certificates that this machine trusts, where the system keeps them for Java: a Java from elsewhere lacks them."""
 
-
-def describe(settings: Settings, tools: Mapping[str, Path]) -> Server:
-    """The lab's Nexus. `tools` needs `nexus` (bin/nexus of its folder) and `java`."""
-    home = settings.data(NAME)
+def describe(settings: Settings, place: Place) -> Server:
+    """Nexus. The place's programs must have `nexus` (bin/nexus of its folder) and `java`."""
+    home = place.home(NAME)
     data = home / "data"
     return Server(
         name=NAME,
-        version=_version(tools["nexus"]),
-        command=(str(tools["nexus"]), "server"),
+        version=_version(place.programs["nexus"]),
+        command=(str(place.programs["nexus"]), "server"),
         environment={
-            "JAVA_HOME": str(tools["java"].resolve().parent.parent),
+            "JAVA_HOME": str(place.programs["java"].resolve().parent.parent),
             "KARAF_DATA": str(data),
-            "EXTRA_JAVA_OPTS": " ".join(_options(home)),
+            "EXTRA_JAVA_OPTS": " ".join(_options(place)),
         },
         working_folder=str(home),
         folders=tuple(
             Folder(path=str(path)) for path in (home, data, data / "etc", data / "tmp", data / "log", home / "home")
         ),
-        files=(ConfigFile(path=str(data / "etc" / "nexus.properties"), content=_properties(settings)),),
-        listeners=(Listener(name="http", number=settings.profile.ports.nexus, address=settings.profile.address),),
+        files=(ConfigFile(path=str(data / "etc" / "nexus.properties"), content=_properties(settings, place)),),
+        listeners=(Listener(name="http", number=settings.profile.ports.nexus, address=place.address),),
         credentials=(Credential(path=NEXUS_ADMIN, fixed={"username": "admin"}, generated={"password": ""}),),
         readiness=Readiness(
             probe=Probe.NEXUS,
@@ -63,24 +60,24 @@ def describe(settings: Settings, tools: Mapping[str, Path]) -> Server:
     )
 
 
-def _options(home: Path) -> list[str]:
+def _options(place: Place) -> list[str]:
     # Without a shutdown port: Karaf would open one more for whoever is on this machine.
     options = [
         *HEAP,
         *FAST_START,
         "-Dkaraf.shutdown.port=-1",
         "-Djava.net.preferIPv4Stack=true",
-        f"-Duser.home={home / 'home'}",
+        f"-Duser.home={place.home(NAME) / 'home'}",
     ]
-    if SYSTEM_TRUST.exists():
-        options.append(f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST}")
+    if place.java_trust is not None:
+        options.append(f"-Djavax.net.ssl.trustStore={place.java_trust}")
     return options
 
 
-def _properties(settings: Settings) -> str:
+def _properties(settings: Settings, place: Place) -> str:
     return "\n".join(
         [
-            f"application-host={settings.profile.address}",
+            f"application-host={place.address}",
             f"application-port={settings.profile.ports.nexus}",
             "nexus.datastore.enabled=true",
             "nexus.security.randompassword=true",

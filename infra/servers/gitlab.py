@@ -1,25 +1,23 @@
-"""The embedded GitLab stand-in as a process. Its administrator's password and token are generated, kept in OpenBao."""
+"""The embedded GitLab stand-in. Its administrator's password and token are generated, kept in OpenBao."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 from infra.core.naming import GITLAB_ROOT
 from infra.core.server import Credential, Folder, Listener, Preparation, Probe, Readiness, Server
-from infra.core.settings import ROOT, Settings
+from infra.core.settings import Settings
+from infra.servers.place import Place
 
 NAME = "gitlab"
 
 
-def describe(settings: Settings, _tools: Mapping[str, Path]) -> Server:
-    """The lab's GitLab. It needs no tool but this Python and git."""
-    home = settings.data(NAME)
+def describe(settings: Settings, place: Place) -> Server:
+    """The GitLab stand-in. It needs no tool but Python and git."""
+    home = place.home(NAME)
     data = home / "data"
-    module = (sys.executable, "-m", "infra.lab.gitlab")
-    address, port = settings.profile.address, settings.profile.ports.gitlab
+    module = (str(place.python), "-m", "infra.lab.gitlab")
+    port = settings.profile.ports.gitlab
     environment = {"PYTHONUNBUFFERED": "1", "HOME": str(home)}
     return Server(
         name=NAME,
@@ -28,14 +26,14 @@ def describe(settings: Settings, _tools: Mapping[str, Path]) -> Server:
             *module,
             "serve",
             f"--data={data}",
-            f"--host={address}",
+            f"--host={place.address}",
             f"--port={port}",
             f"--external-url={settings.gitlab_url}",
         ),
         environment=environment,
-        working_folder=str(ROOT),
+        working_folder=str(place.checkout),
         folders=(Folder(path=str(home)), Folder(path=str(data))),
-        listeners=(Listener(name="http", number=port, address=address),),
+        listeners=(Listener(name="http", number=port, address=place.address),),
         needs=("openbao",),
         credentials=(
             Credential(path=GITLAB_ROOT, fixed={"username": "root"}, generated={"password": "", "token": "glpat-"}),

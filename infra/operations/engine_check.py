@@ -1,0 +1,125 @@
+"""What a container engine lacks for the profile, and the exact remedy for each."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.clients.container import PROFILE_LABEL
+from infra.clients.container_engine import ContainerEngine, absent
+from infra.clients.port import holder, is_free
+from infra.core.error import ServerError
+from infra.core.server import Listener
+from infra.core.settings import Settings
+from infra.operations.check import Check, Verdict
+
+GIB = 2**30
+DISK = 4 * GIB
+"""Free bytes wanted where the engine keeps volumes: Nexus refuses to write below 4 GiB."""
+
+
+def examine_engine(settings: Settings, environ: Mapping[str, str], images: Mapping[str, str]) -> list[Check]:
+    """Every check of the engine; only the first where none answers. `images` are by the server's name."""
+    try:
+        engine = ContainerEngine.of(environ)
+    except ServerError as error:
+        return [Check(name="container engine", verdict=Verdict.MISSING, found=error.what, fix=error.fix)]
+    try:
+        told: dict[str, Any] = engine.client.info()
+        return [
+            Check(name="container engine", verdict=Verdict.FINE, found=f"{engine.version} at {engine.host}"),
+            *_images(engine, images),
+            *_network(engine, settings),
+            *_ports(engine, settings),
+            *_disk(engine, told),
+            _memory(settings, int(told["MemTotal"])),
+        ]
+    finally:
+        engine.close()
+
+
+def _images(engine: ContainerEngine, images: Mapping[str, str]) -> Iterator[Check]:
+    missing = sorted({name for name in images.values() if absent(lambda: engine.client.images.get(name)) is None})  # noqa: B023
+    if missing:
+        yield Check(
+            name="images",
+            verdict=Verdict.MISSING,
+            found=f"not on the engine: {', '.join(missing)}",
+            fix="forgeline images build",
+        )
+    else:
+        yield Check(name="images", verdict=Verdict.FINE, found=f"all {len(images)} are there")
+
+
+def _network(engine: ContainerEngine, settings: Settings) -> Iterator[Check]:
+    subnet, name = settings.profile.network.subnet, settings.profile.name
+    for network in engine.client.networks.list():
+        mine = (network.attrs.get("Labels") or {}).get(PROFILE_LABEL) == name
+        for pool in (network.attrs.get("IPAM") or {}).get("Config") or []:
+            other = ipaddress.ip_network(pool["Subnet"])
+            if not mine and isinstance(other, ipaddress.IPv4Network) and other.overlaps(subnet):
+                yield Check(
+                    name="network",
+                    verdict=Verdict.MISSING,
+                    found=f"{subnet} overlaps with {other} of the network {network.name}",
+                    fix=f"set another network.subnet in {settings.profile_file}",
+                )
+                return
+    yield Check(name="network", verdict=Verdict.FINE, found=f"{subnet} is free, or this profile's")
+
+
+def _ports(engine: ContainerEngine, settings: Settings) -> Iterator[Check]:
+    published = {
+        int(outside["HostPort"])
+        for container in engine.client.containers.list(filters={"label": f"{PROFILE_LABEL}={settings.profile.name}"})
+        for bindings in (container.attrs["HostConfig"].get("PortBindings") or {}).values()
+        for outside in bindings or ()
+    }
+    ports = settings.profile.ports
+    for server, number in (("gitlab", ports.gitlab), ("nexus", ports.nexus), ("openbao", ports.openbao)):
+        name = f"port {number} ({server})"
+        if number in published:
+            yield Check(name=name, verdict=Verdict.FINE, found="used by this stack")
+            continue
+        try:
+            free = is_free(Listener(name=server, number=number, address=settings.profile.address))
+        except ServerError:
+            # The network's own address is there as soon as the network is.
+            free = True
+        if free:
+            yield Check(name=name, verdict=Verdict.FINE, found="free")
+        else:
+            yield Check(
+                name=name,
+                verdict=Verdict.MISSING,
+                found=f"in use by {holder(number) or 'another'}",
+                fix=f"stop it, or change ports.{server} in {settings.profile_file}",
+            )
+
+
+def _disk(engine: ContainerEngine, told: Mapping[str, Any]) -> Iterator[Check]:
+    root = Path(str(told.get("DockerRootDir", "")))
+    if not engine.host.startswith("unix:") or not root.is_dir():
+        # Another machine's disk is not seen from here.
+        return
+    free = shutil.disk_usage(root).free
+    found = f"{free / GIB:.1f} GiB free at {root}"
+    if free >= DISK:
+        yield Check(name="disk", verdict=Verdict.FINE, found=found)
+    else:
+        fix = "free some: `docker system df` shows who has it"
+        wanted = f"{found}; {DISK / GIB:.0f} GiB are needed"
+        yield Check(name="disk", verdict=Verdict.MISSING, found=wanted, fix=fix)
+
+
+def _memory(settings: Settings, total: int) -> Check:
+    wanted = settings.profile.memory_gib
+    found = f"{total / GIB:.1f} GiB, limits for {wanted} GiB"
+    # A machine sold as one of 8 GiB tells a little less.
+    if total >= wanted * GIB * 0.9:
+        return Check(name="memory", verdict=Verdict.FINE, found=found)
+    fix = f"set memory_gib in {settings.profile_file} to {' or '.join(map(str, (8, 16)))}"
+    return Check(name="memory", verdict=Verdict.WARNING, found=f"{found}: more than there is", fix=fix)

@@ -1,0 +1,138 @@
+"""The placement "container": each server on its own volume and address; only the proxy is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from infra.clients.container import PROFILE_LABEL, SERVER_LABEL
+from infra.core.naming import container_name
+from infra.core.server import Server
+
+if TYPE_CHECKING:
+    import pulumi
+
+PROXY = "proxy"
+RUNNER = "runner"
+
+PIDS = 4096
+"""Processes and threads at most: against what forks without end, far from what a server or a build needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The proxy's certificate: where it is, whom it is for, and who signs it in OpenBao."""
+
+    path: str
+    key: str
+    hosts: tuple[str, ...]
+    mount: str
+    role: str
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Containers:
+    """All that containers need beside the servers' descriptions."""
+
+    profile: str
+    subnet: str
+    gateway: str
+    address: str
+    """Where the proxy is published."""
+    user: str
+    volume: str
+    """Where a server's volume is in its container."""
+    images: Mapping[str, str]
+    addresses: Mapping[str, str]
+    memory_mib: Mapping[str, int]
+    """At most."""
+    certificate: Shown
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """What the runner's jobs find beside what its image has: a folder, and the image that brings it."""
+
+
+Place = Callable[[Server, "list[pulumi.Resource]", bool], "pulumi.Resource"]
+"""Declares a server's resources, after those it needs; whether it is waited for. Returns what others wait for."""
+
+
+def placing(inputs: Containers) -> Place:
+    """Declares the network, and returns how a server is declared."""
+    import pulumi
+
+    from infra.provider.resource import docker
+
+    labels = {PROFILE_LABEL: inputs.profile}
+    network = docker.Network(
+        "network",
+        name=f"forgeline-{inputs.profile}",
+        subnet=inputs.subnet,
+        gateway=inputs.gateway,
+        labels=labels,
+    )
+
+    def place(server: Server, needs: list[pulumi.Resource], wait: bool) -> pulumi.Resource:
+        name = container_name(inputs.profile, server.name)
+        volume = docker.Volume(server.name, name=name, labels=labels)
+        brought = _tools(inputs, labels) if server.name == RUNNER else {}
+        published = server.listeners if server.name == PROXY else ()
+        container = docker.Container(
+            server.name,
+            name=name,
+            image=inputs.images[server.name],
+            command=list(server.command),
+            environment=dict(server.environment),
+            user=inputs.user,
+            working_folder=server.working_folder,
+            volumes={inputs.volume: volume.name, **brought},
+            tmpfs=["/tmp"],  # noqa: S108 - memory of its own
+            networks={f"forgeline-{inputs.profile}": []},
+            addresses={f"forgeline-{inputs.profile}": inputs.addresses[server.name]},
+            ports={f"{one.number}/tcp": f"{inputs.address}:{one.number}" for one in published},
+            folders=[folder.model_dump(mode="json") for folder in server.folders],
+            files=[file.model_dump(mode="json") for file in server.files],
+            preparations=[preparation.model_dump(mode="json") for preparation in server.preparations],
+            # Of a server that nobody waits for here nobody sees how its first start ends.
+            started_once=(server.started_once or None) if wait else None,
+            unfinished=list(server.unfinished),
+            readiness=server.readiness.model_dump(mode="json"),
+            memory_mib=inputs.memory_mib[server.name],
+            pids=PIDS,
+            stop_seconds=server.stop_seconds,
+            labels={**labels, SERVER_LABEL: server.name},
+            wait=wait,
+            opts=pulumi.ResourceOptions(depends_on=[network, volume, *needs]),
+        )
+        if server.name != "openbao":
+            return container
+        shown = inputs.certificate
+        # From here on whoever needs OpenBao reaches it through the proxy as it stays.
+        return docker.Certificate(
+            PROXY,
+            container=container_name(inputs.profile, PROXY),
+            path=shown.path,
+            key=shown.key,
+            hosts=list(shown.hosts),
+            mount=shown.mount,
+            role=shown.role,
+            shown_at=shown.at,
+            user=inputs.user,
+            opts=pulumi.ResourceOptions(depends_on=[container]),
+        )
+
+    return place
+
+
+def _tools(inputs: Containers, labels: Mapping[str, str]) -> dict[str, pulumi.Input[str]]:
+    """A volume for each folder of tools, made of its image and named after it: another version is another volume."""
+    import pulumi
+
+    from infra.provider.resource import docker
+
+    volumes: dict[str, pulumi.Input[str]] = {}
+    for folder, image in inputs.tools.items():
+        name = container_name(inputs.profile, image.rpartition("/")[2].replace(":", "-"))
+        made = docker.Volume(name, name=name, image=image, path=folder, labels=dict(labels))
+        volumes[folder] = pulumi.Output.concat(made.name, ":ro")
+    return volumes

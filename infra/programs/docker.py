@@ -1,0 +1,146 @@
+"""The servers of the profile `docker`, described for containers, and what their containers need beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.clients import trust
+from infra.clients.authority import PROXY_KEY, Authority
+from infra.clients.supervisor.configuration import daemon_configuration, program_configuration
+from infra.clients.supervisor.place import Place as SupervisorPlace
+from infra.core.server import ConfigFile, Folder, Preparation, Server
+from infra.core.settings import Settings
+from infra.programs.container import Containers, Shown
+from infra.servers import gitlab, nexus, openbao, proxy, runner
+from infra.servers.container import CHECKOUT, HOSTS, JOB_PATH, SYSTEM_BUNDLE, USER, VOLUME, address, container
+from infra.servers.place import Place
+
+OPEN_FILES = 4096
+"""Of each program in the runner's container."""
+
+LIMITS: Mapping[int, Mapping[str, int]] = {
+    8: {proxy.NAME: 128, openbao.NAME: 384, gitlab.NAME: 512, nexus.NAME: 1024, runner.NAME: 3072},
+    16: {proxy.NAME: 256, openbao.NAME: 768, gitlab.NAME: 1024, nexus.NAME: 1536, runner.NAME: 8192},
+    32: {proxy.NAME: 512, openbao.NAME: 1536, gitlab.NAME: 2048, nexus.NAME: 2048, runner.NAME: 18432},
+}
+"""MiB at most for each server, by the machine's memory in GiB. At rest they take less than 1 GiB together (measured);
+the rest of the runner's is for builds and for the services of the environments."""
+
+
+def docker_servers(settings: Settings, authority: Authority) -> tuple[Server, ...]:
+    """All servers of the profile."""
+
+    def place(name: str) -> Place:
+        return container(settings, name, authority=authority.certificate)
+
+    upstreams = {name: address(settings, name) for name in (gitlab.NAME, nexus.NAME, openbao.NAME)}
+    shown = proxy.Shown(certificate=authority.first, key=str(PROXY_KEY))
+    return (
+        proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=shown),
+        _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), authority),
+        gitlab.describe(settings, place(gitlab.NAME)),
+        nexus.describe(settings, place(nexus.NAME)),
+        _hosting(settings, place(runner.NAME), authority),
+    )
+
+
+def containers(settings: Settings, images: Mapping[str, str], tools: Mapping[str, str]) -> Containers:
+    """What the containers of the profile have beside their servers' descriptions.
+
+    `images` are by the server's name, `tools` are images by the folder that each brings for the runner's jobs.
+    """
+    profile = settings.profile
+    network = profile.network
+    return Containers(
+        profile=profile.name,
+        subnet=str(network.subnet),
+        gateway=str(network.gateway),
+        address=profile.address,
+        user=USER,
+        volume=str(VOLUME),
+        images=images,
+        tools=tools,
+        addresses={name: address(settings, name) for name in HOSTS},
+        memory_mib=LIMITS[profile.memory_gib],
+        certificate=Shown(
+            path=proxy.certificate_file(VOLUME / proxy.NAME),
+            key=str(PROXY_KEY),
+            hosts=(profile.address,),
+            mount=openbao.PKI_MOUNT,
+            role=openbao.PKI_ROLE,
+            at=f"{profile.address}:{profile.ports.openbao}",
+        ),
+    )
+
+
+def _trusting(server: Server, place: Place, authority: Authority) -> Server:
+    """The server, with the authorities that it trusts."""
+    file = ConfigFile(path=str(place.trust), content=authority.certificate, mode=0o644)
+    return server.model_copy(update={"files": (*server.files, file)})
+
+
+def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
+    """The runner under a supervisor, which also runs the services of the environments, as the lab's does."""
+    home = place.home(runner.NAME)
+    supervisor = SupervisorPlace(home / "state")
+    bundle, keystore = home / "trust.pem", home / "trust.jks"
+    jobs = {
+        **dict.fromkeys(trust.VARIABLES, str(bundle)),
+        "PATH": JOB_PATH,
+        "JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={keystore}",
+        "TMPDIR": str(home / "tmp"),
+        "FORGELINE_STATE": str(supervisor.state),
+        "FORGELINE_PROFILE": str(home / "profile.yaml"),
+        "FORGELINE_CACHE": str(home / "cache"),
+        "FORGELINE_PIPELINES": str(home / "pipelines"),
+    }
+    server = _trusting(runner.describe(settings, place.of(jobs=jobs)), place, authority)
+    described = [
+        (supervisor.configuration, daemon_configuration(supervisor, open_files=OPEN_FILES)),
+        (supervisor.programs / "runner.conf", program_configuration(supervisor, server)),
+        (home / "profile.yaml", settings.profile_file.read_text(encoding="utf-8")),
+        (supervisor.state / "tls" / "ca.pem", authority.certificate),
+    ]
+    sources = list(_sources(settings, home / "pipelines"))
+    folders = sorted({*(path.parent for path, _ in (*described, *sources)), home / "tmp"} - {home})
+    above = sorted({parent for folder in folders for parent in folder.parents if home in parent.parents} - {home})
+    return server.model_copy(
+        update={
+            "command": (
+                str(CHECKOUT / ".venv/bin/supervisord"),
+                "--nodaemon",
+                f"--configuration={supervisor.configuration}",
+            ),
+            "folders": (*server.folders, *(Folder(path=str(path)) for path in sorted({*above, *folders}))),
+            "files": (
+                *server.files,
+                *(ConfigFile(path=str(path), content=text) for path, text in described),
+                *(ConfigFile(path=str(path), content=text, live=True) for path, text in sources),
+            ),
+            "preparations": (
+                Preparation(
+                    command=("sh", "-c", 'cat "$0" - > "$1"', str(SYSTEM_BUNDLE), str(bundle)),
+                    content=authority.certificate,
+                ),
+                Preparation(command=(str(place.python), "-c", _KEYSTORE, str(bundle), str(keystore)), content=""),
+            ),
+        }
+    )
+
+
+_KEYSTORE = (
+    "import pathlib, sys; from infra.images.trust import java_truststore;"
+    " pathlib.Path(sys.argv[2]).write_bytes(java_truststore(pathlib.Path(sys.argv[1]).read_text()))"
+)
+"""A program that writes Java's own form of a file of authorities."""
+
+
+def _sources(settings: Settings, folder: Path) -> list[tuple[Path, str]]:
+    """What deployments read of the catalogue."""
+    files = [*sorted(settings.catalog.glob("*.yaml")), settings.release_file, settings.teams, settings.policy]
+    return [
+        (folder / ("catalog" if file.parent == settings.catalog else ".") / file.name, file.read_text(encoding="utf-8"))
+        for file in files
+        if file.is_file()
+    ]

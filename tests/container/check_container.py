@@ -1,0 +1,141 @@
+"""Every container is confined: no root, no capabilities, nothing written but its volume, no port but its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.clients.container import PROFILE_LABEL, SERVER_LABEL
+from infra.clients.container_engine import ContainerEngine
+from infra.clients.openbao import OpenBao
+from infra.core.naming import GITLAB_ROOT, NEXUS_ADMIN
+from infra.core.settings import Settings
+from infra.programs.docker import LIMITS
+from infra.servers.container import HOSTS, USER, VOLUME, address
+
+SERVERS = tuple(HOSTS)
+MIB = 2**20
+
+Inside = Callable[[str], Any]
+Inspected = Callable[[str], dict[str, Any]]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_container_runs(server: str, inspected: Inspected) -> None:
+    state = inspected(server)["State"]
+    assert state["Status"] == "running", f"{server} is {state['Status']} (exit code {state['ExitCode']})"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_user_is_forgeline(server: str, inside: Inside) -> None:
+    uid, gid = USER.split(":")
+    status = _status(inside(server))
+    assert status["Uid"].split() == [uid] * 4, f"{server} runs as {status['Uid']}"
+    assert status["Gid"].split() == [gid] * 4, f"{server} runs in group {status['Gid']}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_no_capabilities(server: str, inside: Inside) -> None:
+    status = _status(inside(server))
+    kept = {name: status[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb") if int(status[name], 16)}
+    assert not kept, f"{server} has {kept}"
+    assert status["NoNewPrivs"] == "1", f"{server} may gain privileges"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_only_its_volume_is_written(server: str, inside: Inside) -> None:
+    host = inside(server)
+    assert "ro" in host.mount_point("/").options, f"{server}'s own file system may be written"
+    assert "rw" in host.mount_point(str(VOLUME)).options, f"{server}'s volume may not be written"
+    folder = host.file(f"{VOLUME}/{server}")
+    assert folder.mode == 0o700, f"{folder.path} has mode {folder.mode:o}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_files_with_secrets_are_private(server: str, inside: Inside) -> None:
+    loose = inside(server).check_output("find %s -type f -perm /077 -name '*key*'", f"{VOLUME}/{server}").split()
+    assert not loose, f"others may read {', '.join(loose)}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_memory_is_limited(server: str, inspected: Inspected, settings: Settings) -> None:
+    host = inspected(server)["HostConfig"]
+    assert host["Memory"] == LIMITS[settings.profile.memory_gib][server] * MIB, f"{server} may take {host['Memory']}"
+    assert host["PidsLimit"], f"{server} may start any number of processes"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_listens_on_its_own_address_only(server: str, inside: Inside, settings: Settings) -> None:
+    own = address(settings, server)
+    listeners = set(_listeners(inside(server)))
+    others = {listener for listener in listeners if listener[0] not in {own, "127.0.0.1", "127.0.0.11"}}
+    assert not others, f"{server} listens on {sorted(others)}"
+    wanted = _ports(settings).get(server, set())
+    missing = wanted - {port for ip, port in listeners if ip == own}
+    assert not missing, f"{server} does not listen on {sorted(missing)}"
+
+
+def check_only_the_proxy_is_published(engine: ContainerEngine, settings: Settings) -> None:
+    mine = {"label": f"{PROFILE_LABEL}={settings.profile.name}"}
+    published = {
+        container.labels[SERVER_LABEL]: {
+            (outside["HostIp"], int(outside["HostPort"]))
+            for bindings in container.ports.values()
+            for outside in bindings or ()
+        }
+        for container in engine.client.containers.list(filters=mine)
+    }
+    outside = {(settings.profile.address, port) for port in _ports(settings)["proxy"]}
+    assert {server: ports for server, ports in published.items() if ports} == {"proxy": outside}
+
+
+def check_secrets_are_not_shown_by_the_engine(inspected: Inspected, openbao: OpenBao) -> None:
+    values = {
+        f"{path}#{field}": value.reveal()
+        for path in (GITLAB_ROOT, NEXUS_ADMIN, "platform/runner")
+        for field, value in (openbao.read_kv(path) or {}).items()
+        if field != "username"
+    }
+    assert values, "OpenBao has no credentials of this stack"
+    shown = [
+        f"{name} of {server}" for server in SERVERS for name, value in values.items() if value in str(inspected(server))
+    ]
+    assert not shown, f"`docker inspect` shows {', '.join(shown)}"
+
+
+def _ports(settings: Settings) -> dict[str, set[int]]:
+    ports = settings.profile.ports
+    return {
+        "proxy": {ports.gitlab, ports.nexus, ports.openbao},
+        "openbao": {ports.openbao, ports.openbao_cluster},
+        "gitlab": {ports.gitlab},
+        "nexus": {ports.nexus},
+    }
+
+
+def _status(host: Any) -> dict[str, str]:
+    """What the system says of the container's first process."""
+    lines = host.file("/proc/1/status").content_string.splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _listeners(host: Any) -> list[tuple[str, int]]:
+    """Addresses and ports on which the container listens, of IPv4 and IPv6 (proc(5), /proc/net/tcp)."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in host.file(table).content_string.splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A":
+                ip, _, port = words[1].partition(":")
+                found.append((_readable(ip), int(port, 16)))
+    return found
+
+
+def _readable(text: str) -> str:
+    """An address as a person writes it: the table has it in words of the processor's order."""
+    raw = bytes.fromhex(text)
+    if len(raw) == 4 or raw[:12] == bytes.fromhex("0000000000000000FFFF0000"):
+        return ".".join(str(byte) for byte in reversed(raw[-4:]))
+    return text
