@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import ssl
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import certifi
 from cryptography import x509
 
+from infra.clients.file import put_text
 from infra.core.error import BadInputError
 from infra.core.settings import Placement, Settings
 
@@ -47,10 +47,7 @@ def bundle(settings: Settings) -> Path | None:
     text = authorities(settings.ca)
     file = settings.cache / "trust" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pem"
     if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-        draft.write_text(text, encoding="ascii")
-        draft.replace(file)
+        put_text(file, text)
     return file
 
 

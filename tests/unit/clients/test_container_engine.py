@@ -15,7 +15,7 @@ FULL = "write /usr/bin/perl: no space left on device"
         (APIError("500", explanation=FULL), "refused: write", "docker system df"),
         (ImageLoadError(FULL), "failed: write", "docker system df"),
         (APIError("409", explanation="something else"), "refused: something else", "forgeline status"),
-        (requests.ConnectionError("broken pipe"), "failed: broken pipe", "forgeline doctor"),
+        (requests.ConnectionError("broken pipe"), "went away", "do the same again"),
     ],
     ids=["a request", "an image", "unknown", "the connection"],
 )
