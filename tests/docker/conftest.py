@@ -95,10 +95,12 @@ def host(tmp_path_factory: pytest.TempPathFactory, certificates: Path, tls_port:
         f"--tlscert={certificates}/cert.pem",
         f"--tlskey={certificates}/key.pem",
     )
-    daemon.start()
-    yield daemon.address
-    daemon.stop()
-    shutil.rmtree(daemon.folder, ignore_errors=True)
+    try:
+        daemon.start()
+        yield daemon.address
+    finally:
+        daemon.stop()
+        shutil.rmtree(daemon.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -70,10 +70,13 @@ def small(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small
     assert host
     folder = tmp_path_factory.mktemp("small")
     it = SmallDisk(folder)
-    it.daemon.start()
-    yield it
-    it.daemon.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        it.daemon.start()
+        yield it
+    finally:
+        # Also where it does not start: pytest would stumble over what stays mounted.
+        it.daemon.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
