@@ -52,7 +52,9 @@ def test_a_release_goes_through_all_waves_and_back(team: Team, gitlab: GitLab) -
     assert {name: one.status for name, one in forth.items()} == dict.fromkeys(CATALOGUE.services, "success")
     assert releases(gitlab) == {AFTER}
     waves = [[forth[service.name] for service in CATALOGUE if wave_of(service) is wave] for wave in Wave]
-    for earlier, later in pairwise(waves):
+    peopled = [wave for wave in waves if wave]
+    assert len(peopled) > 1
+    for earlier, later in pairwise(peopled):
         ended = max(datetime.fromisoformat(one.finished_at) for one in earlier)
         assert ended <= min(datetime.fromisoformat(one.created_at) for one in later)
 
