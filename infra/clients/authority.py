@@ -7,7 +7,6 @@ certificate that is signed here.
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from infra.clients.bootstrap import derive
+from infra.core.document import write_text
 from infra.core.secret import DerivedSecret, Form
 
 AUTHORITY_KEY = DerivedSecret("tls-authority", Form.PEM)
@@ -156,6 +156,4 @@ def _named(name: str) -> x509.Name:
 
 def _write(path: Path, certificate: x509.Certificate) -> None:
     """Public, and whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    draft.write_bytes(certificate.public_bytes(Encoding.PEM))
-    draft.replace(path)
+    write_text(path, certificate.public_bytes(Encoding.PEM).decode())

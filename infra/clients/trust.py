@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import certifi
-from cryptography import x509
 
-from infra.clients.file import put_text
+from infra.core.document import write_text
 from infra.core.error import BadInputError
 from infra.core.settings import Placement, Settings
 
@@ -47,12 +46,16 @@ def bundle(settings: Settings) -> Path | None:
     text = authorities(settings.ca)
     file = settings.cache / "trust" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.pem"
     if not file.is_file():
-        put_text(file, text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
     return file
 
 
 def authorities(ca: Path) -> str:
     """The system's authorities and those of `ca`, as PEM. Raises BadInputError for what is no file of certificates."""
+    # Only a profile with authorities of its own needs the library.
+    from cryptography import x509
+
     try:
         own = ca.read_bytes()
         x509.load_pem_x509_certificates(own)

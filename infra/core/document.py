@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -65,8 +66,11 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the file as a whole or not at all; a file that was there keeps its mode."""
-    temporary = path.with_name(f".{path.name}.new")
+    """Write the file as a whole or not at all; a file that was there keeps its mode.
+
+    Of two that write at once the last one's text stays.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.write_text(text, encoding="utf-8", newline="")
     if path.exists():
         shutil.copymode(path, temporary)

@@ -14,7 +14,7 @@ import requests
 from docker.errors import DockerException
 
 from infra.clients.container_engine import ContainerEngine, absent, explain
-from infra.clients.file import put_text
+from infra.core.document import write_text
 from infra.core.error import ForgelineError, ServerError, ToolError
 from infra.core.progress import Phases, Progress
 from infra.core.settings import Settings
@@ -133,7 +133,8 @@ class Images:
     def _keep_bill(self, image: Image) -> None:
         path = self._bill(image)
         if not path.is_file() or path.read_text() != image.bill:
-            put_text(path, image.bill)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, image.bill)
 
     def _bill(self, image: Image) -> Path:
         return self._bills / f"{image.reference.replace('/', '-').replace(':', '_')}.cdx.json"

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from infra.core.document import load
+from infra.core.document import load, write_text
 from infra.core.settings import Settings
 
 FILE = "rollout.json"
@@ -77,6 +77,4 @@ class RecordFile:
 
     def write(self, record: Record) -> None:
         """Keeps the record."""
-        temporary = self._path.with_suffix(".new")
-        temporary.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self._path)
+        write_text(self._path, record.model_dump_json(indent=2) + "\n")

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from infra.core.document import write_text
 from infra.core.settings import ROOT
 from infra.programs.gate import OPEN, Gates
 
@@ -80,9 +81,7 @@ class Ledger:
         """The stack is as its inputs say."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._file(stack.name)
-        temporary = file.with_suffix(".new")
-        temporary.write_text(stack.digest)
-        temporary.replace(file)
+        write_text(file, stack.digest)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.digest"
