@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from infra.core.error import ForgelineError
+
 
 class Verdict(StrEnum):
     """What a check says: missing stops `up`, a warning does not."""
@@ -33,3 +35,9 @@ class Check:
 def fine(name: str, found: str) -> Check:
     """What is as it should be, or is only told."""
     return Check(name=name, verdict=Verdict.FINE, found=found)
+
+
+def unanswered(name: str, error: ForgelineError) -> Check:
+    """A server that can't be asked, or answers with what stops the work."""
+    where = f"{error.where}: " if error.where else ""
+    return Check(name=name, verdict=Verdict.MISSING, found=f"{where}{error.what}", fix=error.fix)

@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from infra.clients.authority import Authority, ensure_authority
-from infra.clients.bootstrap import ensure_key, read_key
 from infra.clients.nexus import configurer
 from infra.core.document import read_text
 from infra.core.server import Server
 from infra.core.settings import Placement, Settings
-from infra.images.recipe import JOBS, recipes
 from infra.programs import foundation, platform, service
 from infra.programs.checkpoint import Checkpoints
-from infra.programs.docker import containers, docker_servers
 from infra.programs.lab import lab_servers
 from infra.programs.released import last_files, released
 from infra.programs.stack import Stack
-from infra.servers.container import PROGRAMS, runner_name
+from infra.servers.container import PROGRAMS
 from infra.servers.machine import RUNNER
 from infra.toolchain.maven import maven_upstream
 from infra.toolchain.toolchain import InstalledTool
@@ -33,9 +29,6 @@ from pipelines.skeleton import render_skeleton
 from pipelines.source import Source
 from pipelines.team import membership
 
-TOOLS = "jobs-"
-"""How the names of images begin that bring tools for jobs."""
-
 PLUGIN = "nexus-secrets"
 """The tool that is OpenBao's plug-in for Nexus."""
 
@@ -45,39 +38,19 @@ def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Ser
     if settings.existing:
         return ()
     if settings.profile.placement is Placement.DOCKER:
-        return docker_servers(settings, _authority(settings))
+        # The lab's commands need none of it, and loading it takes a while.
+        from infra.operations import docker_profile
+
+        return docker_profile.servers(settings)
     return lab_servers(settings, {name: tool.path for name, tool in tools.items()})
 
 
-def _authority(settings: Settings) -> Authority:
-    """The profile's own, made with the bootstrap key where one of them is missing."""
-    ensure_key(settings.bootstrap_key)
-    profile = settings.profile
-    key = read_key(settings.bootstrap_key)
-    return ensure_authority(settings.state / "tls", key, name=profile.name, hosts=(profile.address,))
-
-
-def images() -> dict[str, str]:
-    """The image of each server that runs in a container."""
-    return {recipe.server: recipe.reference("") for recipe in recipes() if recipe.server}
-
-
 def _foundation(settings: Settings, tools: Mapping[str, InstalledTool]) -> foundation.Foundation:
-    described = servers(settings, tools)
-    if settings.profile.placement is not Placement.DOCKER:
-        return foundation.Foundation(servers=described, runner_description=RUNNER)
-    brought = {
-        f"/{JOBS}/{recipe.name.removeprefix(TOOLS)}": recipe.reference("")
-        for recipe in recipes()
-        if recipe.name.startswith(TOOLS)
-    }
-    # Jobs sign in to OpenBao with its own program.
-    brought[str(PROGRAMS["openbao"].parent)] = images()["openbao"]
-    return foundation.Foundation(
-        servers=described,
-        runner_description=runner_name(settings),
-        containers=containers(settings, images(), brought),
-    )
+    if settings.profile.placement is Placement.DOCKER:
+        from infra.operations import docker_profile
+
+        return docker_profile.foundation(settings)
+    return foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,10 @@ import psutil
 from infra.core.error import ToolError
 from infra.core.progress import Progress
 from infra.core.settings import Placement, Settings
-from infra.operations.capability import capabilities
 from infra.operations.check import Check, Verdict
-from infra.operations.desired import images
-from infra.operations.engine_check import examine_engine
+from infra.operations.disk import GIB, disk
 from infra.toolchain.java import java_development
 
-GIB = 2**30
 DISK_COLD = 8 * GIB
 """Free bytes wanted where tools are not cached yet: sources, build caches and tools (measured: about 6 GiB)."""
 DISK_WARM = 2 * GIB
@@ -37,9 +34,15 @@ def examine(settings: Settings, environ: Mapping[str, str], services: Iterable[s
 
     Where others run the servers, of those instead, with what their credentials may do for these services.
     """
+    # Each way loads what only it needs: the doctor of the lab is quick.
     if settings.existing:
+        from infra.operations.capability import capabilities
+
         return [_git(), *capabilities(settings, services)]
     if settings.profile.placement is Placement.DOCKER:
+        from infra.operations.docker_profile import images
+        from infra.operations.engine_check import examine_engine
+
         # Jobs run in the runner's container, and have there what they need.
         return [_git(), *examine_engine(settings, environ, images()), _disk(settings)]
     return [
@@ -163,16 +166,8 @@ def _disk(settings: Settings) -> Check:
     cold = not (settings.cache / "tools").is_dir()
     wanted = DISK_COLD if cold else DISK_WARM
     place = next(folder for folder in (settings.state, *settings.state.parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free
-    found = f"{free / GIB:.1f} GiB free at {place}"
-    if free >= wanted:
-        return Check(name="disk", verdict=Verdict.FINE, found=found)
-    return Check(
-        name="disk",
-        verdict=Verdict.MISSING,
-        found=f"{found}; {wanted / GIB:.0f} GiB are needed",
-        fix="free some space, or set FORGELINE_STATE and FORGELINE_CACHE to folders on a larger disk",
-    )
+    fix = "free some space, or set FORGELINE_STATE and FORGELINE_CACHE to folders on a larger disk"
+    return disk(place, wanted, fix=fix)
 
 
 def _memory() -> Check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from infra.core.error import ServerError
 from infra.core.server import Listener
 from infra.core.settings import Settings
 from infra.operations.check import Check, Verdict
+from infra.operations.disk import GIB, disk
 
-GIB = 2**30
 DISK = 4 * GIB
 """Free bytes wanted where the engine keeps volumes: Nexus refuses to write below 4 GiB."""
 
@@ -105,14 +104,7 @@ def _disk(engine: ContainerEngine, told: Mapping[str, Any]) -> Iterator[Check]:
     if not engine.host.startswith("unix:") or not root.is_dir():
         # Another machine's disk is not seen from here.
         return
-    free = shutil.disk_usage(root).free
-    found = f"{free / GIB:.1f} GiB free at {root}"
-    if free >= DISK:
-        yield Check(name="disk", verdict=Verdict.FINE, found=found)
-    else:
-        fix = "free some: `docker system df` shows who has it"
-        wanted = f"{found}; {DISK / GIB:.0f} GiB are needed"
-        yield Check(name="disk", verdict=Verdict.MISSING, found=wanted, fix=fix)
+    yield disk(root, DISK, fix="free some: `docker system df` shows who has it")
 
 
 def _memory(settings: Settings, total: int) -> Check:
@@ -121,5 +113,5 @@ def _memory(settings: Settings, total: int) -> Check:
     # A machine sold as one of 8 GiB tells a little less.
     if total >= wanted * GIB * 0.9:
         return Check(name="memory", verdict=Verdict.FINE, found=found)
-    fix = f"set memory_gib in {settings.profile_file} to {' or '.join(map(str, (8, 16)))}"
+    fix = f"set memory_gib in {settings.profile_file} to 8 or 16"
     return Check(name="memory", verdict=Verdict.WARNING, found=f"{found}: more than there is", fix=fix)

@@ -11,7 +11,7 @@ from infra.clients.nexus.agreement import SETTING
 from infra.clients.openbao import OpenBao
 from infra.core.error import ForgelineError
 from infra.core.settings import Settings
-from infra.operations.check import Check, Verdict
+from infra.operations.check import Check, Verdict, fine, unanswered
 
 
 def examine_servers(settings: Settings) -> list[Check]:
@@ -24,7 +24,7 @@ def examine_servers(settings: Settings) -> list[Check]:
         if health is None:
             return []
         return [
-            Check(name="OpenBao", verdict=Verdict.FINE, found=str(health.get("version", "no version told"))),
+            fine("OpenBao", str(health.get("version", "no version told"))),
             _told("GitLab", lambda: _gitlab(settings, openbao)),
             _told("Nexus", lambda: _nexus(settings, openbao)),
         ]
@@ -36,8 +36,7 @@ def _told(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except ForgelineError as error:
-        found = f"{error.where}: {error.what}" if error.where else error.what
-        return Check(name=name, verdict=Verdict.MISSING, found=found, fix=error.fix)
+        return unanswered(name, error)
 
 
 def _gitlab(settings: Settings, openbao: OpenBao) -> Check:
@@ -58,7 +57,7 @@ def gitlab_check(client: GitLab) -> Check:
             found=f"{version}: newer than what Forgeline was made for",
             fix=f"read what GitLab {release.major} removed; up to {NEWEST_KNOWN} is known (docs/versions.md)",
         )
-    return Check(name="GitLab", verdict=Verdict.FINE, found=version)
+    return fine("GitLab", version)
 
 
 def _nexus(settings: Settings, openbao: OpenBao) -> Check:
@@ -74,7 +73,7 @@ def nexus_check(client: NexusClient, *, accept: bool) -> Check:
     about = [client.version() or "no version told", client.edition(), ", ".join(sorted(client.formats()))]
     found = "; ".join(part for part in about if part)
     if client.may_serve():
-        return Check(name="Nexus", verdict=Verdict.FINE, found=found)
+        return fine("Nexus", found)
     agreement = client.agreement()
     address = "" if agreement is None else agreement.address
     fix = "`forgeline up` accepts it, as the profile says" if accept else f"read {address}; to accept it: `{SETTING}`"

@@ -13,7 +13,7 @@ from infra.core.settings import Settings
 from infra.operations.capability.gitlab import gitlab_checks
 from infra.operations.capability.nexus import nexus_checks
 from infra.operations.capability.vault import vault_checks
-from infra.operations.check import Check, Verdict
+from infra.operations.check import Check, unanswered
 
 
 def capabilities(settings: Settings, services: Iterable[str]) -> Iterator[Check]:
@@ -31,5 +31,4 @@ def _asked(server: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from look()
     except ForgelineError as error:
-        where = f"{error.where}: " if error.where else ""
-        yield Check(name=server, verdict=Verdict.MISSING, found=f"{where}{error.what}", fix=error.fix)
+        yield unanswered(server, error)
