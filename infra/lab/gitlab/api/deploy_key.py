@@ -22,10 +22,9 @@ from infra.lab.gitlab.store.project import Project
 _KINDS = ("ssh-", "ecdsa-", "sk-")
 
 
-def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
-    """API_Entities_DeployKey; with `projects`, also those that let it in."""
-    md5, sha256 = fingerprints(key.key)
-    shown = {
+def show_key(key: DeployKey) -> dict[str, Any]:
+    """What GitLab says of any SSH key."""
+    return {
         "id": key.id,
         "title": key.title,
         "created_at": stamp(key.created_at),
@@ -33,9 +32,13 @@ def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
         "last_used_at": None,
         "key": key.key,
         "usage_type": "auth",
-        "fingerprint": md5,
-        "fingerprint_sha256": sha256,
     }
+
+
+def _show(key: DeployKey, *, projects: bool = False) -> dict[str, Any]:
+    """API_Entities_DeployKey; with `projects`, also those that let it in."""
+    md5, sha256 = fingerprints(key.key)
+    shown = {**show_key(key), "fingerprint": md5, "fingerprint_sha256": sha256}
     if projects:
         for name, pushes in (("projects_with_write_access", True), ("projects_with_readonly_access", False)):
             shown[name] = [show_identity(each.project) for each in key.grants if each.can_push == pushes]

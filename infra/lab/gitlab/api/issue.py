@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Identity, Role, project_role, reads_issues, sees_project, visible_issues
 from infra.lab.gitlab.api.error import forbidden, message, not_found, parameter
 from infra.lab.gitlab.api.issue_entity import show_issue
 from infra.lab.gitlab.api.label import chosen_labels
+from infra.lab.gitlab.api.listing import narrowed
 from infra.lab.gitlab.api.page import paginate
 from infra.lab.gitlab.api.parameter import Parameter, anything, array, boolean, day, integer, moment, refused, string
 from infra.lab.gitlab.api.quick_action import refuse_quick_actions
@@ -35,8 +36,6 @@ def _list(request: Request) -> Answer:
 
 
 def _filtered(given: Mapping[str, Any], statement: Select[Issue]) -> Select[Issue]:
-    if given["state"] != "all":
-        statement = statement.where(Issue.state == given["state"])
     for name in ("author", "assignee"):
         column = getattr(Issue, f"{name}_id")
         if given.get(f"{name}_id") is not None:
@@ -47,19 +46,7 @@ def _filtered(given: Mapping[str, Any], statement: Select[Issue]) -> Select[Issu
         statement = statement.where(Issue.confidential.is_(given["confidential"]))
     if given.get("labels"):
         statement = statement.where(*map(_has_label, given["labels"]))
-    if given.get("iids"):
-        statement = statement.where(Issue.iid.in_([int(each) for each in given["iids"] if each.isdecimal()]))
-    if text := given.get("search"):
-        found = (Issue.title, Issue.description)
-        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in found)))
-    for name in ("created", "updated"):
-        column = getattr(Issue, f"{name}_at")
-        if given.get(f"{name}_after"):
-            statement = statement.where(column >= given[f"{name}_after"])
-        if given.get(f"{name}_before"):
-            statement = statement.where(column <= given[f"{name}_before"])
-    column = getattr(Issue, given["order_by"])
-    return statement.order_by(column.asc() if given["sort"] == "asc" else column.desc(), Issue.id.desc())
+    return narrowed(Issue, given, statement)
 
 
 def _is_person(column: Any, wanted: str) -> ColumnElement[bool]:

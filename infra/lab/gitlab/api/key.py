@@ -7,13 +7,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from infra.lab.gitlab.api.deploy_key import fingerprints
+from infra.lab.gitlab.api.deploy_key import fingerprints, show_key
 from infra.lab.gitlab.api.error import message, not_found
 from infra.lab.gitlab.api.parameter import string
 from infra.lab.gitlab.api.route import Answer, Entry, Request, get
 from infra.lab.gitlab.api.user import show_whole
 from infra.lab.gitlab.api.user_item import show_item
-from infra.lab.gitlab.store.base import stamp
 from infra.lab.gitlab.store.deploy_key import DeployKey
 from infra.lab.gitlab.store.user import User
 from infra.lab.gitlab.store.user_item import ItemKind, UserItem
@@ -51,13 +50,7 @@ def _show(request: Request, item: UserItem) -> dict[str, Any]:
 def _show_deploy_key(request: Request, key: DeployKey) -> dict[str, Any]:
     """The same of a deploy key, with the projects that let it in."""
     return {
-        "id": key.id,
-        "title": key.title,
-        "created_at": stamp(key.created_at),
-        "expires_at": stamp(key.expires_at),
-        "last_used_at": None,
-        "key": key.key,
-        "usage_type": "auth",
+        **show_key(key),
         "user": _user(request, key.user_id),
         "deploy_keys_projects": [
             {"deploy_key_id": key.id, "project_id": each.project_id, "can_push": each.can_push} for each in key.grants

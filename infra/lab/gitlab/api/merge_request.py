@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from infra.lab.gitlab.access import Role, project_role
@@ -12,6 +12,7 @@ from infra.lab.gitlab.api.ci_entity import show_pipeline, show_pipeline_basic
 from infra.lab.gitlab.api.commit import show_commit, show_diff
 from infra.lab.gitlab.api.error import ApiError, bad_request, forbidden, message, not_found, unauthorized
 from infra.lab.gitlab.api.label import chosen_labels
+from infra.lab.gitlab.api.listing import narrowed
 from infra.lab.gitlab.api.merge_request_entity import show_merge_request, show_merge_request_basic
 from infra.lab.gitlab.api.page import paginate, paginate_window
 from infra.lab.gitlab.api.parameter import Parameter, array, boolean, integer, moment, refused, string
@@ -51,27 +52,13 @@ def _list(request: Request) -> Answer:
 
 def _filtered(request: Request, statement: Select[MergeRequest]) -> Select[MergeRequest]:
     given = request.params
-    if given["state"] != "all":
-        statement = statement.where(MergeRequest.state == given["state"])
     for name in ("source_branch", "target_branch", "author_id", "merge_user_id"):
         if given.get(name) is not None:
             statement = statement.where(getattr(MergeRequest, name) == given[name])
     if given.get("author_username"):
         author = select(User.id).where(User.username == given["author_username"])
         statement = statement.where(MergeRequest.author_id.in_(author))
-    if given.get("iids"):
-        statement = statement.where(MergeRequest.iid.in_([int(each) for each in given["iids"] if each.isdecimal()]))
-    if text := given.get("search"):
-        found = (MergeRequest.title, MergeRequest.description)
-        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in found)))
-    for name in ("created", "updated"):
-        column = getattr(MergeRequest, f"{name}_at")
-        if given.get(f"{name}_after"):
-            statement = statement.where(column >= given[f"{name}_after"])
-        if given.get(f"{name}_before"):
-            statement = statement.where(column <= given[f"{name}_before"])
-    column = getattr(MergeRequest, given["order_by"])
-    return statement.order_by(column.asc() if given["sort"] == "asc" else column.desc(), MergeRequest.id.desc())
+    return narrowed(MergeRequest, given, statement)
 
 
 def found_merge_request(
