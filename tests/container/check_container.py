@@ -10,10 +10,10 @@ import pytest
 from infra.clients.container import PROFILE_LABEL, SERVER_LABEL
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.openbao import OpenBao
-from infra.core.naming import GITLAB_ROOT, NEXUS_ADMIN
 from infra.core.settings import Settings
 from infra.programs.docker import LIMITS
 from infra.servers.container import HOSTS, USER, VOLUME, address
+from tests.platform_secret import platform_secrets
 
 SERVERS = tuple(HOSTS)
 MIB = 2**20
@@ -92,13 +92,7 @@ def check_only_the_proxy_is_published(engine: ContainerEngine, settings: Setting
 
 
 def check_secrets_are_not_shown_by_the_engine(inspected: Inspected, openbao: OpenBao) -> None:
-    values = {
-        f"{path}#{field}": value.reveal()
-        for path in (GITLAB_ROOT, NEXUS_ADMIN, "platform/runner")
-        for field, value in (openbao.read_kv(path) or {}).items()
-        if field != "username"
-    }
-    assert values, "OpenBao has no credentials of this stack"
+    values = platform_secrets(openbao)
     shown = [
         f"{name} of {server}" for server in SERVERS for name, value in values.items() if value in str(inspected(server))
     ]

@@ -25,8 +25,9 @@ from infra.provider.docker.network import NETWORK
 from infra.provider.docker.volume import VOLUME
 from infra.provider.explain import explained
 from infra.provider.kind import Kind
-from infra.provider.provider import bring_about, complete
+from infra.provider.provider import bring_about
 from tests.docker.daemon import Daemon
+from tests.docker.described import wanted
 from tests.docker.registry import Registry
 from tests.loopback import serving
 from tests.trial import free_ports
@@ -37,12 +38,6 @@ MIB = 2**20
 SMALL, BIG = "40m", "400m"
 CONTENT = os.urandom(44 * MIB)
 PROGRAM = "forgeline-test/fault:1"
-
-
-def wanted(kind: Kind[Any], inputs: dict[str, Any]) -> Any:
-    fields, failures = complete(kind, inputs)
-    assert not failures, [failure.reason for failure in failures]
-    return kind.inputs.model_validate(fields)
 
 
 def settled(kind: Kind[Any], connections: Connections, described: Any) -> bool:

@@ -19,7 +19,8 @@ from infra.provider.docker.image import IMAGE
 from infra.provider.docker.network import NETWORK
 from infra.provider.docker.volume import VOLUME
 from infra.provider.kind import Kind
-from infra.provider.provider import bring_about, complete
+from infra.provider.provider import bring_about
+from tests.docker.described import changes, wanted
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
@@ -45,18 +46,6 @@ def image(connections: Connections, context: Path) -> str:
     inputs = {"reference": REFERENCE, "context": str(context), "context_sha256": "a" * 64}
     bring_about(IMAGE, connections, wanted(IMAGE, inputs))
     return REFERENCE
-
-
-def wanted(kind: Kind[Any], inputs: Mapping[str, Any]) -> Any:
-    fields, failures = complete(kind, dict(inputs))
-    assert not failures, [failure.reason for failure in failures]
-    return kind.inputs.model_validate(fields)
-
-
-def changes(kind: Kind[Any], connections: Connections, described: Any) -> dict[str, Any]:
-    found = kind.read(connections, described)
-    assert found is not None, "it is not there"
-    return kind.changes(described.model_dump(mode="json"), kind.observed(described, found))
 
 
 @dataclass(frozen=True, kw_only=True)

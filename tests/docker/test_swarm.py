@@ -23,6 +23,7 @@ from infra.provider.docker.swarm import SPARE, Entries
 from infra.provider.explain import explained
 from infra.provider.kind import DIFFERS, Kind
 from infra.provider.provider import bring_about, complete
+from tests.docker.described import changes, wanted
 from tests.trial import free_ports
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_kind")]
@@ -54,18 +55,6 @@ def swarm(engine: ContainerEngine, context: Path) -> Iterator[ContainerEngine]:
     bring_about(IMAGE, made, wanted(IMAGE, inputs))
     yield engine
     engine.client.swarm.leave(force=True)
-
-
-def wanted(kind: Kind[Any], inputs: dict[str, Any]) -> Any:
-    fields, failures = complete(kind, inputs)
-    assert not failures, [failure.reason for failure in failures]
-    return kind.inputs.model_validate(fields)
-
-
-def changes(kind: Kind[Any], connections: Connections, described: Any) -> dict[str, Any]:
-    found = kind.read(connections, described)
-    assert found is not None, "it is not there"
-    return kind.changes(described.model_dump(mode="json"), kind.observed(described, found))
 
 
 @dataclass(frozen=True, kw_only=True)
