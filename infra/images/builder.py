@@ -12,9 +12,9 @@ from infra.images.debian import DebianPart
 from infra.images.image import Image, put_together
 from infra.images.layer import Layer, Layers
 from infra.images.part import Bench, Part
-from infra.images.recipe import BASE, Recipe
+from infra.images.recipe import BASE, GO_TOOLS, Recipe
 from infra.toolchain.command import Commands
-from infra.toolchain.pin import Pins, load_pins
+from infra.toolchain.pin import GoPin, Pins, ToolPin, load_pins
 from infra.toolchain.toolchain import Toolchain
 
 READER = "go"
@@ -134,5 +134,17 @@ class Builder:
 
 
 def portable(pins: Pins) -> Pins:
-    """The pins without this machine's own programs: a container has what is pinned."""
-    return Pins(tools={name: pin.model_copy(update={"system": None}) for name, pin in pins.tools.items()})
+    """The pins without this machine's own programs: a container has what is pinned.
+
+    What reads Go code is built by the Go that jobs in containers have, not by this machine's.
+    """
+    go = pins.tools["go"].version
+
+    def told(name: str, pin: ToolPin) -> ToolPin:
+        sources = [
+            source.model_copy(update={"built_by": go}) if name in GO_TOOLS and isinstance(source, GoPin) else source
+            for source in pin.sources
+        ]
+        return pin.model_copy(update={"system": None, "sources": sources})
+
+    return Pins(tools={name: told(name, pin) for name, pin in pins.tools.items()})

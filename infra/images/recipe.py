@@ -86,7 +86,8 @@ def _node(path: PurePosixPath) -> bool:
     return path.parts[0] in {"bin", "lib", "LICENSE"}
 
 
-_GO_TOOLS = ("gosec", "gotestsum", "gocover-cobertura", "staticcheck")
+GO_TOOLS = ("gosec", "gotestsum", "gocover-cobertura", "staticcheck")
+"""What reads Go code, of which a program knows nothing that is newer than the Go that built it."""
 
 _JLINK = (
     # A JDK without what only making other JDKs needs, compressed: 75 MB instead of 260.
@@ -168,7 +169,7 @@ def recipes() -> tuple[Recipe, ...]:
                 ToolPart(
                     name="go-tools",
                     copied=tuple(
-                        Copied(tool=name, source=f"bin/{name}", to=f"{JOBS}/go/bin/{name}") for name in _GO_TOOLS
+                        Copied(tool=name, source=f"bin/{name}", to=f"{JOBS}/go/bin/{name}") for name in GO_TOOLS
                     ),
                 ),
             ),

@@ -79,6 +79,8 @@ class GoPin(_Pin):
     """The file to make in `bin/`."""
     ldflags: str = ""
     """More flags for the linker, with {version}."""
+    built_by: str | None = None
+    """The only version of Go that may have built it; None if any will do."""
 
 
 class MavenPin(_Pin):
@@ -137,8 +139,9 @@ def machine() -> str:
 
 def digest(pin: SourcePin, version: str) -> str:
     """Eight hexadecimal digits that differ when what the source would install differs."""
-    content = hashlib.sha256(f"{version}\n{pin.model_dump_json()}\n".encode())
+    content = hashlib.sha256(f"{version}\n{pin.model_dump_json(exclude={'built_by'})}\n".encode())
     if isinstance(pin, GoPin):
+        content.update((pin.built_by or "").encode())
         folder = GO_PROGRAMS / pin.program
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             if file.suffix in {".go", ".mod", ".sum"} and not file.name.endswith("_test.go"):

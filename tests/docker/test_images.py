@@ -26,8 +26,9 @@ from infra.core.settings import load_settings
 from infra.images.builder import Builder
 from infra.images.image import Image
 from infra.images.layer import Layers
-from infra.images.recipe import chosen, recipes
+from infra.images.recipe import GO_TOOLS, chosen, recipes
 from infra.operations.images import Images, ImageView, State
+from infra.toolchain.pin import load_pins
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group(__name__)]
 
@@ -122,6 +123,14 @@ PROGRAMS = [
     ("jobs-java", "/opt/jobs/java/bin/mvn --version", r"Apache Maven 3"),
     ("jobs-node", "/opt/jobs/node/bin/node --version", r"v\d+"),
 ]
+
+
+@pytest.mark.parametrize("tool", GO_TOOLS)
+def test_what_reads_go_code_was_built_by_the_go_beside_it(
+    tool: str, views: Mapping[str, ImageView], engine: ContainerEngine
+) -> None:
+    told = run(engine, views["jobs-go"], "/opt/jobs/go/bin/go", "version", f"/opt/jobs/go/bin/{tool}")
+    assert told.split()[-1] == f"go{load_pins().tools['go'].version}"
 
 
 @pytest.mark.parametrize(("name", "command", "says"), PROGRAMS, ids=[f"{one[0]}: {one[1]}" for one in PROGRAMS])
