@@ -8,8 +8,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
+import requests
+from docker.errors import DockerException
+
 from infra.clients import trust
-from infra.clients.container_engine import ContainerEngine, absent, remedy
+from infra.clients.container_engine import ContainerEngine, absent, explain, remedy
 from infra.clients.openbao import OpenBao
 from infra.clients.readiness import Prober
 from infra.clients.request import Observer
@@ -171,12 +174,15 @@ class Containers:
     def remove(self) -> None:
         """Removes containers, networks and volumes of the profile: with the volumes, all data."""
         client, mine = self._engine.client, {"label": f"{PROFILE_LABEL}={self._profile}"}
-        for container in self._all():
-            container.remove(force=True)
-        for network in client.networks.list(filters=mine):
-            network.remove()
-        for volume in client.volumes.list(filters=mine):
-            volume.remove()
+        try:
+            for container in self._all():
+                container.remove(force=True)
+            for network in client.networks.list(filters=mine):
+                network.remove()
+            for volume in client.volumes.list(filters=mine):
+                volume.remove()
+        except (DockerException, requests.RequestException) as error:
+            raise explain(error, f"profile {self._profile}") from error
 
     def _all(self) -> Iterator[Running]:
         mine: dict[str, str | list[str] | bool] = {"label": f"{PROFILE_LABEL}={self._profile}"}

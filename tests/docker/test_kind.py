@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.types import Mount
 
 from infra.clients.container import ContainerFiles
-from infra.clients.container_engine import ContainerEngine
+from infra.clients.container_engine import ContainerEngine, absent
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
 from infra.provider.connection import Connections
@@ -299,5 +300,24 @@ def test_a_volume_begins_with_an_images_folder(ground: Connections, engine: Cont
     holder = wanted(CONTAINER, {"name": "first", "image": REFERENCE, "volumes": {"/brought": "brought:ro"}})
     bring_about(CONTAINER, ground, holder)
     assert put(engine, "/brought/page") == "hello\n"
+    CONTAINER.delete(ground, holder)
+    VOLUME.delete(ground, described)
+
+
+def test_a_volume_that_was_not_filled_to_the_end_is_filled_anew(
+    ground: Connections, engine: ContainerEngine, image: str
+) -> None:
+    labels = {"forgeline.image": image, "own": "yes"}
+    described = wanted(VOLUME, {"name": "brought", "image": image, "path": "/data", "labels": {"own": "yes"}})
+    engine.client.volumes.create("brought", labels=labels)
+    # What a killed run leaves: the engine puts a part into the volume as the container is made.
+    mount = Mount(target="/data", source="brought", type="volume", no_copy=True)
+    left = engine.client.containers.create(image, ["true"], mounts=[mount])
+    bring_about(VOLUME, ground, described)
+    assert absent(lambda: engine.client.containers.get(str(left.id))) is None
+    holder = wanted(CONTAINER, {"name": "first", "image": REFERENCE, "volumes": {"/brought": "brought:ro"}})
+    bring_about(CONTAINER, ground, holder)
+    assert put(engine, "/brought/page") == "hello\n"
+    assert changes(VOLUME, ground, described) == {}
     CONTAINER.delete(ground, holder)
     VOLUME.delete(ground, described)

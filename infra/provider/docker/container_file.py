@@ -24,14 +24,14 @@ def put_files(connections: Connections, container: Running, wanted: Container, *
     """
     for given in wanted.folders:
         folder = Folder.model_validate(given)
-        _put(container, folder.path, None, folder.mode, wanted.user)
+        put(container, folder.path, None, folder.mode, wanted.user)
     for given in wanted.files:
         file = ConfigFile.model_validate(given)
         if first or not file.first_start_only:
-            _put(container, file.path, filled(connections, file).encode(), file.mode, wanted.user)
+            put(container, file.path, filled(connections, file).encode(), file.mode, wanted.user)
 
 
-def _put(container: Running, place: str, content: bytes | None, mode: int, user: str | None) -> None:
+def put(container: Running, place: str, content: bytes | None, mode: int, user: str | None) -> None:
     """A file, or without content a folder, in a folder that is there."""
     path = PurePosixPath(place)
     owner, _, group = (user or "0:0").partition(":")
