@@ -44,7 +44,7 @@ def examine(settings: Settings, environ: Mapping[str, str], services: Iterable[s
         from infra.operations.engine_check import examine_engine
 
         # Jobs run in the runner's container, and have there what they need.
-        return [_git(), *examine_engine(settings, environ, references()), _disk(settings)]
+        return [_git(), *examine_engine(settings, environ, references(settings)), _disk(settings)]
     return [
         _git(),
         _command("curl", "publish jobs upload with it"),
