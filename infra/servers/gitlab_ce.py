@@ -26,12 +26,14 @@ SECONDS = 1200
 TOKEN_DAYS = 365
 """The longest that GitLab lets a token live (docs/versions.md)."""
 
+_SCOPES = ("api", "read_user", "sudo", "admin_mode", "read_repository", "write_repository", "create_runner")
+
 _MAKE_TOKEN = f"""\
 token = $stdin.read
 unless PersonalAccessToken.find_by_token(token)
   root = User.find_by_username!("root")
   made = root.personal_access_tokens.build(
-    name: "forgeline", scopes: ["api", "sudo", "admin_mode"], expires_at: {TOKEN_DAYS}.days.from_now)
+    name: "forgeline", scopes: {json.dumps(_SCOPES)}, expires_at: {TOKEN_DAYS}.days.from_now)
   made.set_token(token)
   made.save!
 end
