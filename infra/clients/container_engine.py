@@ -129,6 +129,7 @@ _REMEDIES: Mapping[str, str] = {
     "certificate signed by unknown": "give the engine its authority: /etc/docker/certs.d/HOST:PORT/ca.crt",
     "dial tcp": "see that the engine's machine reaches the registry that the profile names (`images.registry`)",
     "Client.Timeout": "see that the engine's machine reaches the registry that the profile names (`images.registry`)",
+    "manifest unknown": "ask the registry for the digest of the version that you want: `forgeline images pin`",
     "authentication required": "sign in to the registry: `docker login HOST:PORT`",
     "no basic auth credentials": "sign in to the registry: `docker login HOST:PORT`",
     "denied": "sign in to the registry as somebody who may pull it: `docker login HOST:PORT`",

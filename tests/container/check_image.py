@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infra.clients.container_engine import ContainerEngine
-from infra.servers.container import HOSTS, PROGRAMS
+from infra.core.settings import Settings
+from infra.images.official import OfficialImages
+from infra.servers.container import HOSTS, PROGRAMS, housing
+from infra.servers.official import OFFICIAL
 from infra.toolchain.pin import Pins
 
 Inside = Callable[[str], Any]
@@ -23,14 +27,25 @@ TOLD = {
 
 
 @pytest.mark.parametrize("server", TOLD)
-def check_version_is_the_pinned_one(server: str, inside: Inside, pins: Pins) -> None:
+def check_version_is_the_pinned_one(server: str, inside: Inside, pins: Pins, settings: Settings) -> None:
     tool, question = TOLD[server]
-    said = inside(server).check_output("%s %s", str(PROGRAMS[tool]), question)
-    assert pins.tools[tool].version in said, f"{server} is {said.splitlines()[:1]}"
+    program = {**PROGRAMS, **housing(settings, server).programs}[tool]
+    said = inside(server).check_output("%s %s", str(program), question)
+    wanted = pins.tools[tool].version
+    if settings.profile.images.official:
+        # A vendor's tag says more than the version: alpine-v19.4.0.
+        wanted = re.findall(r"\d+(?:\.\d+)+", OfficialImages.of(settings.image_pins).images[server].version)[0]
+    assert wanted in said, f"{server} is {said.splitlines()[:1]}"
 
 
 @pytest.mark.parametrize("server", HOSTS)
-def check_image_says_what_it_is(server: str, inspected: Inspected, engine: ContainerEngine) -> None:
-    labels = engine.client.images.get(inspected(server)["Image"]).labels
+def check_image_says_what_it_is(server: str, inspected: Inspected, engine: ContainerEngine, settings: Settings) -> None:
+    image = engine.client.images.get(inspected(server)["Image"])
+    if settings.profile.images.official and server in OFFICIAL:
+        digest = OfficialImages.of(settings.image_pins).images[server].digest
+        told = [one.partition("@")[2] for one in image.attrs["RepoDigests"]]
+        assert digest in told, f"{server} runs {told}, and {digest} is pinned"
+        return
+    labels = image.labels
     assert labels.get("org.opencontainers.image.title"), f"the image of {server} has no title"
     assert (labels.get("forgeline.stand-in") == "true") is (server == "gitlab")

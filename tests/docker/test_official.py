@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,12 +19,12 @@ from infra.core.progress import Silent
 from infra.core.settings import IMAGE_PINS, PIPELINES, load_settings
 from infra.images.builder import Builder
 from infra.images.official import SERVERS, OfficialImages
-from infra.operations.images import ImageView
+from infra.images.recipe import recipes
 from infra.operations.pipeline_run import ENDED
 from infra.servers.container import HOSTS
 from infra.servers.official import OFFICIAL
+from infra.toolchain.pin import load_pins
 from tests.docker.registry import Registry
-from tests.docker.test_images import image_of
 from tests.docker.test_profile import free_subnet
 from tests.docker.vendor import laid_out
 from tests.loopback import serving
@@ -33,23 +33,32 @@ from tests.trial import Stack
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_images")]
 
 NAME = "vendors"
+TOOLS = load_pins().tools
+VERSIONS = {
+    "gitlab": "19.4.1-ce.0",
+    "nexus": TOOLS["nexus"].version,
+    "openbao": TOOLS["openbao"].version,
+    "proxy": TOOLS["caddy"].version,
+    "runner": f"alpine-v{TOOLS['gitlab-runner'].version}",
+}
+"""What the registry's images are, and are pinned as."""
 JAVA = "position-keeping"
 PATIENCE = 600
 
 
 @pytest.fixture(scope="module")
-def registry(
-    views: Mapping[str, ImageView], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Registry]]:
-    """A registry with an image for each server, at the versions that are pinned; and its host and port."""
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Registry]]:
+    """A registry with an image for each server, at the versions of the programs in them; and its host and port."""
     folder = tmp_path_factory.mktemp("vendors")
-    toolchain = Builder.of(load_settings(os.environ), os.environ).toolchain
+    builder = Builder.of(load_settings(os.environ), os.environ)
+    wanted = [recipe for recipe in recipes() if recipe.server]
+    builder.fetch(wanted, Silent())
+    built = {recipe.server: builder.make(recipe, Silent()) for recipe in wanted}
     names = ("openbao", "caddy", "gitlab-runner")
-    programs = {name: tool.path for name, tool in toolchain.ensure(names, Silent()).items()}
-    built = {view.plan.recipe.server: image_of(view) for view in views.values()}
+    programs = {name: tool.path for name, tool in builder.toolchain.ensure(names, Silent()).items()}
     made = Registry()
     for server, image in OfficialImages.of(IMAGE_PINS).images.items():
-        made.add(image.name, image.version, *laid_out(server, built[server], programs, folder))
+        made.add(image.name, VERSIONS[server], *laid_out(server, built[server], programs, folder))
     with serving(made.handler()) as url:
         yield url.removeprefix("http://"), made
 
@@ -114,16 +123,18 @@ def test_a_registry_that_can_not_be_asked_is_told(stack: Stack, registry: tuple[
 
 
 def test_the_digests_are_asked_for_and_written_down(stack: Stack) -> None:
-    dry = stack.json("images", "pin", "--dry-run")
+    dry = stack.json("images", "pin", "--only", "nexus", "--version", VERSIONS["nexus"], "--dry-run")
     assert not dry["written"]
     assert dry["changed"]
     assert not stack.settings.own_image_pins.exists()
-    assert "+    digest: sha256:" in stack.run("images", "pin", "--only", "nexus").stdout
-    first = OfficialImages.of(stack.settings.image_pins)
-    assert first.unpinned(SERVERS) == ["runner"]
-    assert stack.json("images", "pin")["written"]
+    shown = stack.run("images", "pin", "--only", "nexus", "--version", VERSIONS["nexus"]).stdout
+    assert "+    digest: sha256:" in shown
+    assert OfficialImages.of(stack.settings.image_pins).unpinned(SERVERS) == ["runner"]
+    for server, version in VERSIONS.items():
+        stack.run("images", "pin", "--only", server, "--version", version)
     pins = OfficialImages.of(stack.settings.own_image_pins)
     assert not pins.unpinned(SERVERS)
+    assert {server: pins.images[server].version for server in SERVERS} == VERSIONS
     again = stack.json("images", "pin")
     assert not again["written"]
     assert not again["changed"]
@@ -138,8 +149,8 @@ def test_a_digest_that_the_registry_does_not_have_is_told(stack: Stack, engine: 
         told = stack.run("up", expect=3).stderr
     finally:
         file.write_text(right)
-    assert "no such image" in told
     assert "1" * 64 in told
+    assert "`forgeline images pin`" in told
     assert not engine.client.containers.list(filters={"name": container_name(NAME, "proxy")})
 
 
