@@ -29,6 +29,13 @@ def check_container_runs(server: str, inspected: Inspected) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
+def check_engine_finds_it_well(server: str, inspected: Inspected) -> None:
+    health = inspected(server)["State"].get("Health")
+    assert health, f"the engine does not look after {server}"
+    assert health["Status"] != "unhealthy", f"{server}: {health['Log'][-1]['Output']}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def check_user_is_forgeline(server: str, inside: Inside) -> None:
     uid, gid = USER.split(":")
     status = _status(inside(server))
