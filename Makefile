@@ -63,7 +63,7 @@ pages: $(VENV)/.ready ## its pages in Chromium (SCREENSHOTS=folder keeps picture
 lab: tools ## stand a whole stack up in a temporary folder and use it
 	$(BIN)/pytest -v tests/lab
 
-test-docker: $(VENV)/.ready ## the kinds of a container engine, on a real engine (part of `make test`)
+test-docker: $(VENV)/.ready ## the kinds, the images and the profile of a container engine, on a real one (part of `make test`)
 	$(BIN)/pytest -v tests/docker
 
 test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (minutes; not part of `make test`)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import docker
@@ -57,6 +58,11 @@ class ContainerEngine:
     def version(self) -> str:
         """The engine's version."""
         return str(self.client.version()["Version"])
+
+    def identifiers(self, images: Iterable[str]) -> dict[str, str]:
+        """The id of each image by its name, of those that the engine has."""
+        found = {name: absent(partial(self.client.images.get, name)) for name in images}
+        return {name: str(image.id) for name, image in found.items() if image is not None}
 
     def close(self) -> None:
         """Closes the connection."""

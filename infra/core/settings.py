@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROFILES = ROOT / "infra" / "profiles"
 PIPELINES = ROOT / "pipelines"
+IN_IMAGES = ROOT / "infra"
+"""What of the checkout the runner's image has for certain."""
 
 _SMALLEST = 27
 """The prefix of the smallest network on which every container has its number."""
@@ -326,6 +328,13 @@ def _of_another_placement(profile: Profile, file: Path) -> Iterator[Finding]:
             "placement",
             "servers: is missing, which says where the servers are",
             f"write it as {PROFILES / 'existing.example.yaml'} shows",
+        )
+    advisories = profile.advisories
+    if placement is Placement.DOCKER and advisories and not (ROOT / advisories).resolve().is_relative_to(IN_IMAGES):
+        yield finding(
+            "advisories",
+            f"advisories: {advisories} is on this machine only, and jobs run in containers",
+            f"put it below {IN_IMAGES}, which the runner's image has, and give its path from there (infra/…)",
         )
     if profile.ca is not None and not (file.parent / profile.ca.expanduser()).is_file():
         yield finding("ca", f"ca: there is no file {profile.ca}", "give the PEM file of the certificate authorities")

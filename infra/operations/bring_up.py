@@ -72,17 +72,20 @@ class Outcome:
 class Bringing(Work):
     """The stack as a whole."""
 
-    def up(self, *, refresh: bool = False) -> Outcome:
+    def up(self, *, refresh: bool = False, build: bool = True) -> Outcome:
         """Bring everything about; with `refresh`, after reading what the servers have.
 
-        Raises ForgelineError with what failed; what is complete stays, and the next run goes on from there.
+        Where the servers are containers, images that are missing, or no longer what this checkout makes, are built, or
+        without `build` taken as the engine has them. Raises ForgelineError with what failed; what is complete stays,
+        and the next run goes on from there.
         """
         with only_run(self.settings):
             with self.phase("Checks") as progress:
                 check_machine(self.settings, self.environ, progress, self.catalogue.services)
             self._check_pins()
             tools = self.tools()
-            stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
+            images = self._built() if build else None
+            stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ, images=images)
             plans: list[Plan] = []
             with self.session(tools) as opened:
                 if self.settings.existing:
@@ -107,11 +110,12 @@ class Bringing(Work):
         """
         self._check_pins()
         tools = self.tools()
-        stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ)
+        plans, images = self._to_build()
+        stacks = desired.stacks(self.settings, self.catalogue, tools, self.environ, images=images)
         with self.session(tools) as opened, self.phase("Preview") as opened.current.progress:
             if self.settings.existing:
                 opened.session.check_theirs(stacks)
-            return opened.session.preview(stacks)
+            return plans + opened.session.preview(stacks)
 
     def refresh(self) -> list[Plan]:
         """Take what the servers have into the states."""
@@ -170,6 +174,24 @@ class Bringing(Work):
                     progress.done(name, "removed")
         if not any(self.settings.state.iterdir()):
             self.settings.state.rmdir()
+
+    def _built(self) -> Mapping[str, str] | None:
+        """The ids of the containers' images, all built; None where the servers are no containers."""
+        if self.settings.profile.placement is not Placement.DOCKER:
+            return None
+        # As in `desired`: the lab does without.
+        from infra.operations import docker_profile
+
+        return docker_profile.build(self.settings, self.environ, self)
+
+    def _to_build(self) -> tuple[list[Plan], Mapping[str, str] | None]:
+        """What `_built` would do, and what it would return as far as that is known."""
+        if self.settings.profile.placement is not Placement.DOCKER:
+            return [], None
+        from infra.operations import docker_profile
+
+        plan, images = docker_profile.preview(self.settings, self.environ)
+        return [plan], images
 
     @contextmanager
     def _containers(self, progress: Progress) -> Iterator[Containers]:

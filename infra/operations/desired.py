@@ -45,11 +45,16 @@ def servers(settings: Settings, tools: Mapping[str, InstalledTool]) -> tuple[Ser
     return lab_servers(settings, {name: tool.path for name, tool in tools.items()})
 
 
-def _foundation(settings: Settings, tools: Mapping[str, InstalledTool]) -> foundation.Foundation:
+def _foundation(
+    settings: Settings,
+    tools: Mapping[str, InstalledTool],
+    environ: Mapping[str, str],
+    images: Mapping[str, str] | None,
+) -> foundation.Foundation:
     if settings.profile.placement is Placement.DOCKER:
         from infra.operations import docker_profile
 
-        return docker_profile.foundation(settings)
+        return docker_profile.foundation(settings, images or docker_profile.present(environ))
     return foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER)
 
 
@@ -73,24 +78,34 @@ def stacks(
     environ: Mapping[str, str],
     *,
     releases: PastReleases | None = None,
+    images: Mapping[str, str] | None = None,
 ) -> list[Stack]:
     """Every stack of the profile: the foundation, the platform, one a service.
 
-    `releases` are those that the state knows, unless somebody knows better. Raises BadInputError where the catalogue, a
-    template or this machine's Maven configuration is not as it should be.
+    `releases` are those that the state knows, unless somebody knows better; `images` as `foundation_stack` has them.
+    Raises BadInputError where the catalogue, a template or this machine's Maven configuration is not as it should be.
     """
     return [
-        *foundation_stack(settings, tools),
+        *foundation_stack(settings, tools, environ, images=images),
         platform_stack(settings, catalogue, tools, environ, releases=releases),
         *service_stacks(settings, catalogue),
     ]
 
 
-def foundation_stack(settings: Settings, tools: Mapping[str, InstalledTool]) -> list[Stack]:
-    """The foundation's stack; none where others run the servers."""
+def foundation_stack(
+    settings: Settings,
+    tools: Mapping[str, InstalledTool],
+    environ: Mapping[str, str],
+    *,
+    images: Mapping[str, str] | None = None,
+) -> list[Stack]:
+    """The foundation's stack; none where others run the servers.
+
+    `images` are the ids of containers' images by their names; those that the engine has, unless somebody knows better.
+    """
     if settings.existing:
         return []
-    return [foundation.stack(_foundation(settings, tools))]
+    return [foundation.stack(_foundation(settings, tools, environ, images))]
 
 
 def platform_stack(

@@ -45,6 +45,18 @@ class ImageView:
     state: State
     size: int
     bill: Path | None
+    identifier: str | None
+    """What the engine calls it, or will; None before it is built."""
+
+    @property
+    def reference(self) -> str:
+        """Name and tag; of the base, which is called after a day, only the name before it is built."""
+        return self.plan.image.reference if self.plan.image else self.plan.recipe.reference("")
+
+    @property
+    def unbuilt(self) -> tuple[str, ...]:
+        """The names of the layers that are missing."""
+        return tuple(one.part.name for one in self.plan.layers if one.layer is None)
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object with the image's fields; what isn't known before it is built is null."""
@@ -52,10 +64,10 @@ class ImageView:
         return {
             "name": recipe.name,
             "title": recipe.title,
-            "reference": image.reference if image else recipe.reference(""),
+            "reference": self.reference,
             "stand_in": recipe.stand_in,
             "state": str(self.state),
-            "id": image.identifier if image else None,
+            "id": self.identifier,
             "content": image.content if image else None,
             "size": self.size or None,
             "sbom": str(self.bill) if self.bill else None,
@@ -78,10 +90,13 @@ class Images:
         """What of each of the named images (all, if none is) is in the cache. Changes nothing, and asks no engine."""
         return self._views(names, None)
 
-    def show(self) -> list[ImageView]:
-        """Each image and whether the engine has it. Raises ServerError if no engine answers."""
+    def show(self, names: tuple[str, ...] = ()) -> list[ImageView]:
+        """Each of the named images (all, if none is) and whether the engine has it.
+
+        Raises ServerError if no engine answers.
+        """
         with closing(ContainerEngine.of(self._environ)) as engine:
-            return self._views((), engine)
+            return self._views(names, engine)
 
     def build(self, names: tuple[str, ...], phases: Phases, *, upgrade: bool = False) -> list[ImageView]:
         """Build what is missing of the named images (all, if none is) and give it to the engine.
@@ -145,7 +160,7 @@ class Images:
     def _view(self, plan: PlannedImage, engine: ContainerEngine | None) -> ImageView:
         image = plan.image
         if image is None:
-            return ImageView(plan=plan, state=State.MISSING, size=0, bill=None)
+            return ImageView(plan=plan, state=State.MISSING, size=0, bill=None, identifier=None)
         bill = self._bill(image)
         there = None if engine is None else absent(lambda: engine.client.images.get(image.reference))
         same = there is not None and there.labels.get(CONTENT_LABEL) == image.content
@@ -154,6 +169,7 @@ class Images:
             state=State.BUILT if same else State.READY,
             size=int(there.attrs["Size"]) if there is not None and same else 0,
             bill=bill if bill.is_file() else None,
+            identifier=there.id if there is not None and same else image.identifier,
         )
 
 

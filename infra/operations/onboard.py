@@ -160,7 +160,7 @@ class Onboarding:
         settings, catalogue = work.settings, proposal.catalogue
         stacks = (
             # Jobs look their service up in the catalogue, and where that is, is told to the runner.
-            *desired.foundation_stack(settings, opened.tools),
+            *desired.foundation_stack(settings, opened.tools, work.environ),
             desired.platform_stack(settings, catalogue, opened.tools, work.environ),
             *desired.service_stacks(settings, catalogue, names),
         )

@@ -25,6 +25,20 @@ PIDS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image by its name, and the id that the name has on the engine: one that is built anew has another."""
+
+    name: str
+    identifier: str
+
+    @property
+    def volume(self) -> str:
+        """What a volume is called that is made of it."""
+        name = self.name.rpartition("/")[2].replace(":", "-")
+        return f"{name}-{self.identifier.removeprefix('sha256:')[:12]}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shown:
     """The proxy's certificate: where it is, whom it is for, and who signs it in OpenBao."""
 
@@ -48,12 +62,13 @@ class Containers:
     user: str
     volume: str
     """Where a server's volume is in its container."""
-    images: Mapping[str, str]
+    images: Mapping[str, Image]
+    """By the server's name."""
     addresses: Mapping[str, str]
     memory_mib: Mapping[str, int]
     """At most."""
     certificate: Shown
-    tools: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, Image] = field(default_factory=dict)
     """What the runner's jobs find beside what its image has: a folder, and the image that brings it."""
 
 
@@ -84,7 +99,8 @@ def placing(inputs: Containers) -> Place:
         container = docker.Container(
             server.name,
             name=name,
-            image=inputs.images[server.name],
+            image=inputs.images[server.name].name,
+            image_id=inputs.images[server.name].identifier,
             command=list(server.command),
             environment=dict(server.environment),
             user=inputs.user,
@@ -135,14 +151,14 @@ def placing(inputs: Containers) -> Place:
 
 
 def _tools(inputs: Containers, labels: Mapping[str, str]) -> dict[str, pulumi.Input[str]]:
-    """A volume for each folder of tools, made of its image and named after it: another version is another volume."""
+    """A volume for each folder of tools, made of its image and named after it: another image is another volume."""
     import pulumi
 
     from infra.provider.resource import docker
 
     volumes: dict[str, pulumi.Input[str]] = {}
     for folder, image in inputs.tools.items():
-        name = container_name(inputs.profile, image.rpartition("/")[2].replace(":", "-"))
-        made = docker.Volume(name, name=name, image=image, path=folder, labels=dict(labels))
+        name = container_name(inputs.profile, image.volume)
+        made = docker.Volume(name, name=name, image=image.name, path=folder, labels=dict(labels))
         volumes[folder] = pulumi.Output.concat(made.name, ":ro")
     return volumes

@@ -11,7 +11,7 @@ from infra.clients.supervisor.configuration import daemon_configuration, program
 from infra.clients.supervisor.place import Place as SupervisorPlace
 from infra.core.server import ConfigFile, Folder, Preparation, Server
 from infra.core.settings import Settings
-from infra.programs.container import Containers, Shown
+from infra.programs.container import Containers, Image, Shown
 from infra.servers import gitlab, nexus, openbao, proxy, runner
 from infra.servers.container import CHECKOUT, HOSTS, JOB_PATH, SYSTEM_BUNDLE, USER, VOLUME, address, container
 from infra.servers.place import Place
@@ -45,7 +45,7 @@ def docker_servers(settings: Settings, authority: Authority) -> tuple[Server, ..
     )
 
 
-def containers(settings: Settings, images: Mapping[str, str], tools: Mapping[str, str]) -> Containers:
+def containers(settings: Settings, images: Mapping[str, Image], tools: Mapping[str, Image]) -> Containers:
     """What the containers of the profile have beside their servers' descriptions.
 
     `images` are by the server's name, `tools` are images by the folder that each brings for the runner's jobs.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -87,7 +88,7 @@ def servers() -> Iterator[Stack]:
         work = Work(settings, Catalogue.of(settings), made.environment, Display(Console(quiet=True), quiet=True))
         tools = work.tools()
         with work.session(tools) as opened, work.phase("Servers") as opened.current.progress:
-            opened.session.apply(desired.foundation_stack(settings, tools))
+            opened.session.apply(desired.foundation_stack(settings, tools, os.environ))
             opened.connections.settle()
         yield made
         # Whoever started the supervisor has to see it end, and that is this process.

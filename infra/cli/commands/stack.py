@@ -9,7 +9,8 @@ from rich.text import Text
 
 from infra.cli.app import App, json_option, pass_app, profile_option
 from infra.cli.commands.status import server_table, service_table
-from infra.core.error import ExitCode
+from infra.core.error import BadInputError, ExitCode
+from infra.core.settings import Placement
 from infra.operations.bring_up import Bringing
 from infra.operations.removal import Removal, plan_removal
 from infra.operations.status import status as read_status
@@ -25,13 +26,22 @@ def bringing(app: App) -> Bringing:
 
 @click.command()
 @click.option("--refresh", is_flag=True, help="Read every server first, and undo what was changed there by hand.")
+@click.option(
+    "--no-build", is_flag=True, help="Of a stack in containers: take the images as the engine has them, build none."
+)
 @json_option
 @profile_option
 @pass_app
-def up(app: App, refresh: bool) -> None:
+def up(app: App, refresh: bool, no_build: bool) -> None:
     """Bring the whole stack up, or finish what an earlier run began. Run again, it changes nothing and says so."""
     work = bringing(app)
-    outcome = work.up(refresh=refresh)
+    if no_build and app.settings.profile.placement is not Placement.DOCKER:
+        raise BadInputError(
+            "--no-build is for stacks in containers",
+            where=app.settings.profile.name,
+            fix="leave it out, or name a profile with `placement: docker`",
+        )
+    outcome = work.up(refresh=refresh, build=not no_build)
     if app.as_json:
         app.print_json(outcome.as_json())
         return

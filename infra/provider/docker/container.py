@@ -32,6 +32,7 @@ def _read(connections: Connections, wanted: Container) -> Found | None:
     fields = {
         "name": wanted.name,
         "image": given if named is not None and named.id == attributes["Image"] else attributes["Image"],
+        "image_id": attributes["Image"] if getattr(wanted, "image_id", None) else None,
         "command": config["Cmd"],
         "environment": _own(config.get("Env"), own.get("Env"), getattr(wanted, "environment", {})),
         "user": config.get("User") or None,
@@ -105,7 +106,20 @@ CONTAINER = Kind(
     computed={"container_id": str},
     write_only=frozenset({"wait", "stop_seconds", "folders", "unfinished", "readiness"}),
     replace=frozenset(
-        {"image", "command", "environment", "user", "volumes", "tmpfs", "ports", "health", "cpus", "pids", "read_only"}
+        {
+            "image",
+            "image_id",
+            "command",
+            "environment",
+            "user",
+            "volumes",
+            "tmpfs",
+            "ports",
+            "health",
+            "cpus",
+            "pids",
+            "read_only",
+        }
         | {"capabilities", "hardened", "labels", "working_folder", "addresses", "preparations"}
     ),
     read=_read,

@@ -26,6 +26,8 @@ class Container(Inputs):
     name: str
     image: str
     """By its id or its name."""
+    image_id: str | None = None
+    """What the name of the image must mean, where that is known: an image that was built anew has the same name."""
     command: list[str] | None = None
     environment: dict[str, str] = Field(default_factory=dict)
     """Nothing secret: `docker inspect` shows it."""

@@ -94,6 +94,7 @@ class Container(pulumi.CustomResource):
 
     name: pulumi.Output[str]
     image: pulumi.Output[str]
+    image_id: pulumi.Output[str]
     command: pulumi.Output[Sequence[str]]
     environment: pulumi.Output[Mapping[str, str]]
     user: pulumi.Output[str]
@@ -129,6 +130,7 @@ class Container(pulumi.CustomResource):
         *,
         name: pulumi.Input[str],
         image: pulumi.Input[str],
+        image_id: pulumi.Input[str] | None = None,
         command: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         environment: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         user: pulumi.Input[str] | None = None,
@@ -164,6 +166,7 @@ class Container(pulumi.CustomResource):
             {
                 "name": name,
                 "image": image,
+                "image_id": image_id,
                 "command": command,
                 "environment": environment,
                 "user": user,

@@ -151,3 +151,14 @@ def test_existing_servers_have_addresses(tmp_path: Path) -> None:
     with pytest.raises(InvalidDocumentError, match="servers: is missing") as caught:
         load_settings({}, profile=profile)
     assert (caught.value.findings[0].line, "existing.example.yaml" in caught.value.fix) == (2, True)
+
+
+@pytest.mark.parametrize("folder", ["/srv/advisories", "../advisories", "advisories"])
+def test_jobs_in_containers_find_only_advisories_that_are_in_their_image(tmp_path: Path, folder: str) -> None:
+    text = "name: containers\nplacement: docker\nadvisories: FOLDER\nenvironment_port_offsets: {dev: 1}\n"
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_settings({"FORGELINE_PROFILE": str(write(tmp_path, text.replace("FOLDER", folder)))})
+    assert caught.value.findings[0].line == 3
+    assert "infra/" in caught.value.fix
+    fine = write(tmp_path, text.replace("FOLDER", "infra/profiles/advisories"))
+    assert load_settings({"FORGELINE_PROFILE": str(fine)}).profile.advisories == Path("infra/profiles/advisories")

@@ -11,6 +11,7 @@ import pytest
 from infra.clients.authority import Authority, ensure_authority
 from infra.core.server import Server
 from infra.core.settings import Settings, load_settings
+from infra.programs.container import Image
 from infra.programs.docker import LIMITS, containers, docker_servers
 from infra.programs.lab import lab_servers
 from infra.servers.container import HOSTS
@@ -108,6 +109,6 @@ def test_the_limits_leave_the_machine_something(gib: int) -> None:
 
 
 def test_the_proxy_is_shown_with_the_profiles_address(settings: Settings) -> None:
-    made = containers(settings, {name: f"forgeline/{name}:1" for name in HOSTS}, {})
+    made = containers(settings, {name: Image(name=f"forgeline/{name}:1", identifier="sha256:1") for name in HOSTS}, {})
     assert made.certificate.hosts == ("172.31.250.1",)
     assert made.gateway == "172.31.250.1"

@@ -1,0 +1,288 @@
+"""The profile `docker` on a real engine with the images that are built here, used through the command line as a person
+would. The tests use one stack of a Go and a Java service, in their order; the last leaves nothing of it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from infra.clients.container import PROFILE_LABEL
+from infra.clients.container_engine import ContainerEngine, absent
+from infra.clients.nexus import NexusClient
+from infra.clients.openbao import OpenBao
+from infra.core.naming import GITLAB_ROOT, MAVEN_RELEASES, container_name
+from infra.core.secret import SecretRef
+from infra.core.settings import PIPELINES
+from infra.images.image import CONTENT_LABEL
+from infra.operations.docker_profile import references
+from infra.operations.pipeline_run import ENDED
+from infra.programs.docker import LIMITS
+from infra.servers.container import HOSTS
+from pipelines.catalogue import load_catalogue
+from tests.trial import FORGELINE, Stack
+
+pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_images")]
+
+NAME = "trial"
+GO, JAVA = "market-data", "position-keeping"
+PATIENCE = 60
+PIPELINE_PATIENCE = 900
+
+
+def free_subnet() -> int:
+    """The third number of a subnet of the machine that no interface is in."""
+    taken = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
+    return next(third for third in range(60, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
+
+
+@pytest.fixture(scope="module")
+def stack(host: str, engine: ContainerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose first `up` was killed, and which the second finished."""
+    folder = tmp_path_factory.mktemp("profile")
+    pipelines = folder / "pipelines"
+    (pipelines / "catalog").mkdir(parents=True)
+    for service in (GO, JAVA):
+        shutil.copy(PIPELINES / "catalog" / f"{service}.yaml", pipelines / "catalog")
+    for name in ("release.yaml", "teams.yaml", "policy.yaml"):
+        shutil.copy(PIPELINES / name, pipelines)
+    third = free_subnet()
+    profile = folder / "trial.yaml"
+    profile.write_text(
+        f"name: {NAME}\n"
+        "placement: docker\n"
+        f"address: 172.31.{third}.1\n"
+        f"network: {{subnet: 172.31.{third}.0/24}}\n"
+        f"environment_address: 172.31.{third}.20\n"
+        "environment_port_offsets: {dev: 10000, test: 12000, staging: 14000, production: 16000}\n"
+        "memory_gib: 8\n"
+        "approvals: {four_eyes: false}\n"
+        "advisories: infra/profiles/advisories\n"
+    )
+    own = {
+        "DOCKER_HOST": host,
+        "FORGELINE_PROFILE": str(profile),
+        "FORGELINE_STATE": str(folder / "state"),
+        "FORGELINE_PIPELINES": str(pipelines),
+    }
+    made = Stack(folder, {**os.environ, **own})
+    try:
+        assert killed_when_begun(made, engine, "nexus")
+        made.run("up", timeout=3600)
+        yield made
+    finally:
+        made.run("destroy", "--yes")
+
+
+def killed_when_begun(stack: Stack, engine: ContainerEngine, server: str) -> bool:
+    """Whether `up` was at work, and died, when the engine had this server's container."""
+    with (stack.folder / "killed.log").open("w") as log:
+        run = subprocess.Popen([str(FORGELINE), "up"], env=stack.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 3600
+        name = container_name(NAME, server)
+        while time.monotonic() < deadline and run.poll() is None:
+            if absent(lambda: engine.client.containers.get(name)) is not None:
+                run.kill()
+                return run.wait() == -signal.SIGKILL
+            time.sleep(0.1)
+        run.kill()
+        run.wait()
+    return False
+
+
+@pytest.fixture(scope="module")
+def openbao(stack: Stack) -> Iterator[OpenBao]:
+    client = OpenBao.of(stack.settings)
+    yield client
+    client.close()
+
+
+def container(engine: ContainerEngine, server: str) -> Any:
+    return engine.client.containers.get(container_name(NAME, server))
+
+
+def mine(engine: ContainerEngine) -> dict[str, int]:
+    """How many things of the profile the engine has."""
+    label = {"label": f"{PROFILE_LABEL}={NAME}"}
+    client = engine.client
+    return {
+        "containers": len(client.containers.list(all=True, filters=label)),
+        "volumes": len(client.volumes.list(filters=label)),
+        "networks": len(client.networks.list(filters=label)),
+    }
+
+
+def test_a_second_up_changes_nothing(stack: Stack) -> None:
+    again = stack.json("up")
+    assert again["changes"] == []
+    assert not again["changed"]
+
+
+def test_nothing_has_drifted(stack: Stack) -> None:
+    stack.run("drift")
+
+
+def test_every_server_is_healthy(stack: Stack) -> None:
+    servers = {server["name"]: server for server in stack.json("status")["servers"]}
+    assert set(servers) == set(HOSTS)
+    assert all(server["healthy"] for server in servers.values()), servers
+    assert all(server["process"].startswith("running") for server in servers.values())
+
+
+def test_the_first_pipelines_go_green_and_their_versions_serve(stack: Stack) -> None:
+    deadline = time.monotonic() + PIPELINE_PATIENCE
+    while True:
+        pipelines = {one["name"]: one["pipeline"] for one in stack.json("status")["services"]}
+        if all(pipeline and pipeline["status"] in ENDED for pipeline in pipelines.values()):
+            break
+        assert time.monotonic() < deadline, pipelines
+        time.sleep(3)
+    assert {name: pipeline["status"] for name, pipeline in pipelines.items()} == {GO: "success", JAVA: "success"}
+    for name, pipeline in pipelines.items():
+        assert served(stack, name) == f"1.0.{pipeline['number']}"
+
+
+def served(stack: Stack, name: str) -> str:
+    """The version that answers in `dev`; a service that is starting is waited for."""
+    service = load_catalogue(stack.settings.catalog).service(name)
+    url = f"http://{stack.settings.environment_address}:{stack.settings.service_port(service.port, 'dev')}/version"
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return str(httpx.get(url, trust_env=False).json()["version"])
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, f"nothing answers at {url}"
+            time.sleep(0.5)
+
+
+def test_every_check_of_the_containers_passes(stack: Stack) -> None:
+    failed = [check for check in stack.json("verify") if check["outcome"] != "passed"]
+    assert failed == []
+
+
+def test_a_server_that_dies_comes_back(stack: Stack, engine: ContainerEngine) -> None:
+    before = container(engine, "gitlab")
+    os.kill(before.attrs["State"]["Pid"], signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        now = container(engine, "gitlab")
+        if now.attrs["RestartCount"] == 1 and _healthy(stack, "gitlab"):
+            break
+        time.sleep(0.5)
+    assert now.id == before.id
+    assert now.attrs["State"]["Pid"] not in {0, before.attrs["State"]["Pid"]}
+    stack.run("status")
+
+
+def _healthy(stack: Stack, name: str) -> bool:
+    servers = stack.json("status", expect=None)["servers"]
+    return any(server["healthy"] for server in servers if server["name"] == name)
+
+
+def test_a_limit_that_was_changed_by_hand_is_found_and_mended(stack: Stack, engine: ContainerEngine) -> None:
+    container(engine, "nexus").update(mem_limit="1500m", memswap_limit="3000m")
+    (found,) = stack.json("drift", expect=1)
+    assert found["field"] == "memory_mib"
+    assert found["actual"] == 1500
+    failed = [check["name"] for check in stack.json("verify", expect=1) if check["outcome"] != "passed"]
+    assert failed == ["memory is limited: nexus"]
+    stack.run("up", "--refresh")
+    stack.run("drift")
+
+
+def test_limits_for_a_larger_machine_are_set_in_place(stack: Stack, engine: ContainerEngine) -> None:
+    identifiers = {server: container(engine, server).id for server in HOSTS}
+    profile = stack.settings.profile_file
+    profile.write_text(profile.read_text().replace("memory_gib: 8\n", "memory_gib: 16\n"))
+    planned = [change for change in stack.json("preview") if change["kind"] == "forgeline:docker:Container"]
+    assert {change["name"]: (change["op"], change["fields"]) for change in planned} == {
+        server: ("update", ["memory_mib"]) for server in HOSTS if server != "runner"
+    } | {"runner": ("update", ["files", "memory_mib"])}, planned
+    stack.run("up")
+    now = {server: container(engine, server) for server in HOSTS}
+    assert {server: one.id for server, one in now.items()} == identifiers
+    limits = {server: one.attrs["HostConfig"]["Memory"] // 2**20 for server, one in now.items()}
+    assert limits == LIMITS[16]
+
+
+def test_an_image_that_is_not_what_is_built_here_is_put_right(stack: Stack, engine: ContainerEngine) -> None:
+    (name,) = [one for one in references() if one.startswith("forgeline/proxy:")]
+    right = engine.client.images.get(name).id
+    recipe = f"FROM {name}\nLABEL {CONTENT_LABEL}=another\n".encode()
+    other, _ = engine.client.images.build(fileobj=io.BytesIO(recipe), tag=name)
+    assert other.id != right
+    assert [change for change in stack.json("preview") if change["stack"] == "images"] == [
+        {"stack": "images", "op": "create", "kind": "image", "name": name, "fields": []}
+    ]
+    stack.run("up", "--no-build")
+    assert container(engine, "proxy").attrs["Image"] == other.id
+    done = stack.json("up")
+    assert [(one["op"], one["name"], one["fields"]) for one in done["changes"]] == [("replace", "proxy", ["image_id"])]
+    assert container(engine, "proxy").attrs["Image"] == right
+    assert all(server["healthy"] for server in stack.json("status")["servers"])
+
+
+def test_without_an_image_nothing_is_begun_where_none_may_be_built(stack: Stack, engine: ContainerEngine) -> None:
+    (name,) = [one for one in references() if one.startswith("forgeline/jobs-node:")]
+    image = engine.client.images.get(name)
+    assert image.tag("forgeline/kept", "1")
+    engine.client.images.remove(name)
+    try:
+        told = stack.run("up", "--no-build", expect=2).stderr
+        assert name in told
+        assert "forgeline images build" in told
+    finally:
+        image.tag(*name.split(":"))
+        engine.client.images.remove("forgeline/kept:1")
+    assert not stack.json("up")["changed"]
+
+
+def test_down_and_up_keep_the_data(stack: Stack, engine: ContainerEngine, openbao: OpenBao) -> None:
+    token = openbao.resolve(SecretRef(GITLAB_ROOT, "token"))
+    version = served(stack, JAVA)
+    artifact = download(stack, openbao, version)
+    assert artifact
+    had = mine(engine)
+    stack.run("down")
+    assert mine(engine) == had
+    assert all(container(engine, server).status == "exited" for server in HOSTS)
+    stack.run("up")
+    openbao.sign_in()
+    assert openbao.resolve(SecretRef(GITLAB_ROOT, "token")) == token
+    assert download(stack, openbao, version) == artifact
+    assert served(stack, JAVA) == version
+
+
+def download(stack: Stack, openbao: OpenBao, version: str) -> bytes | None:
+    """The Java service's artifact in Nexus."""
+    nexus = NexusClient.of(stack.settings, openbao)
+    try:
+        return nexus.download(MAVEN_RELEASES, f"com/forgeline/trading/{JAVA}/{version}/{JAVA}-{version}.jar")
+    finally:
+        nexus.close()
+
+
+def test_an_engine_that_is_not_there_is_told(stack: Stack, tmp_path: Path) -> None:
+    nowhere = Stack(stack.folder, {**stack.environment, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    checks = {check["name"]: check for check in nowhere.json("doctor", expect=None)}
+    assert checks["container engine"]["verdict"] == "missing"
+    assert "DOCKER_HOST" in checks["container engine"]["fix"]
+    assert "no container engine answers" in nowhere.run("up", expect=3).stderr
+
+
+def test_destroy_leaves_nothing(stack: Stack, engine: ContainerEngine) -> None:
+    assert all(mine(engine).values())
+    stack.run("destroy", "--yes")
+    assert not any(mine(engine).values())
+    assert not stack.settings.state.exists()
