@@ -38,6 +38,8 @@ DEATHS = 2
 LAST_LINES = 20
 SHOWN_CHARACTERS = 70
 """Of a server's last line, while it is waited for."""
+LAST_CHARACTERS = 200
+"""Of what an engine's check of a container's health said."""
 SIZE_LIMIT = 1_000_000
 """Bytes of a file that is read back."""
 
@@ -210,8 +212,14 @@ def _stop_order(container: Running) -> int:
 
 def _words(container: Running) -> str:
     state = container.attrs["State"]
-    started = f", {container.short_id}" if state["Status"] == "running" else f", exit code {state['ExitCode']}"
-    return f"{state['Status']}{started}"
+    if state["Status"] != "running":
+        return f"{state['Status']}, exit code {state['ExitCode']}"
+    health = state.get("Health") or {}
+    if health.get("Status") == "unhealthy":
+        # A new attempt that is under way has said nothing yet.
+        said = next((one["Output"].strip() for one in reversed(health.get("Log") or ()) if one["Output"].strip()), "")
+        return f"running, {container.short_id}, unhealthy: {said[:LAST_CHARACTERS] or 'its check fails'}"
+    return f"running, {container.short_id}"
 
 
 def failed(container: Running, what: str, said: str = "") -> ServerError:

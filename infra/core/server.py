@@ -151,6 +151,8 @@ class Server(_Model):
     memory_mib: int = 128
     """What it takes at rest, measured: a hint for placements that reserve memory."""
     readiness: Readiness
+    health: tuple[str, ...] = ()
+    """A cheap command, run where the server is, that fails when it is not well: for engines that ask by themselves."""
     started_once: str = ""
     """A file that is made when the first start has ended well."""
     unfinished: tuple[str, ...] = ()

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 PROXY = "proxy"
 RUNNER = "runner"
 
+HEALTH_SECONDS = 30
+"""Between two questions of the engine's whether a server is well: each starts a process inside, some 30 ms of work."""
+HEALTH_TIMEOUT = 10
+
 PIDS = 4096
 """Processes and threads at most: against what forks without end, far from what a server or a build needs."""
 
@@ -138,6 +142,12 @@ def placing(inputs: Containers) -> Place:
             started_once=(server.started_once or None) if wait else None,
             unfinished=list(server.unfinished),
             readiness=server.readiness.model_dump(mode="json"),
+            health={
+                "command": list(server.health),
+                "interval_seconds": HEALTH_SECONDS,
+                "timeout_seconds": HEALTH_TIMEOUT,
+                "start_seconds": server.readiness.timeout,
+            },
             memory_mib=inputs.memory_mib[server.name],
             pids=PIDS,
             stop_seconds=server.stop_seconds,

@@ -46,10 +46,25 @@ def docker_servers(
     settings: Settings, authority: Authority, versions: Mapping[str, str] | None = None
 ) -> tuple[Server, ...]:
     """All servers of the profile. `versions` are those that their images say they have, by the server's name."""
-    return tuple(
-        server.model_copy(update={"version": versions[server.name]}) if versions and server.name in versions else server
-        for server in _described(settings, authority)
-    )
+    return tuple(_of_image(settings, server, versions or {}) for server in _described(settings, authority))
+
+
+def _of_image(settings: Settings, server: Server, versions: Mapping[str, str]) -> Server:
+    """The server, with what only its image says: its version, and how it is asked how it is."""
+    asked = housing(settings, server.name).health
+    port = str(server.listeners[0].number) if server.listeners else ""
+    here = {"{address}": address(settings, server.name), "{port}": port}
+    said = {
+        "version": versions.get(server.name, server.version),
+        "health": tuple(_filled(word, here) for word in asked) or server.health,
+    }
+    return server.model_copy(update=said)
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        word = word.replace(name, value)
+    return word
 
 
 def _described(settings: Settings, authority: Authority) -> tuple[Server, ...]:

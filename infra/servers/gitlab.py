@@ -7,6 +7,7 @@ import json
 from infra.core.naming import GITLAB_ROOT
 from infra.core.server import Credential, Folder, Listener, Preparation, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "gitlab"
@@ -49,6 +50,7 @@ def describe(settings: Settings, place: Place) -> Server:
                 },
             ),
         ),
+        health=health.answers(place.address, port, "/-/readiness"),
         readiness=Readiness(
             probe=Probe.GITLAB, url=settings.gitlab_url, secrets={"token": f"openbao:{GITLAB_ROOT}#token"}, timeout=60
         ),

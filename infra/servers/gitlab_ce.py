@@ -16,6 +16,7 @@ from typing import Any
 from infra.core.naming import GITLAB_ROOT
 from infra.core.server import ConfigFile, Credential, FirstUse, Listener, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "gitlab"
@@ -74,6 +75,7 @@ def describe(settings: Settings, place: Place) -> Server:
                 secrets={"token": f"openbao:{GITLAB_ROOT}#token"},
             ),
         ),
+        health=health.answers(place.address, settings.profile.ports.gitlab, "/-/readiness"),
         readiness=Readiness(
             probe=Probe.GITLAB,
             url=settings.gitlab_url,

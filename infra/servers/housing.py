@@ -33,6 +33,9 @@ class Housing:
     """Whether the image's own file system is."""
     capabilities: tuple[str, ...] = ()
     """The only ones that the container has."""
+    health: tuple[str, ...] = ()
+    """What the engine asks from time to time, where the image lacks what the server's description asks with: a command
+    with `{address}` and `{port}` for those of the server."""
 
 
 BUILT = Housing()

@@ -17,6 +17,7 @@ from pathlib import Path
 from infra.core.naming import NEXUS_ADMIN
 from infra.core.server import ConfigFile, Credential, Folder, Listener, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "nexus"
@@ -66,6 +67,7 @@ def describe(settings: Settings, place: Place, *, launcher: Launcher = ASSEMBLY)
         files=(ConfigFile(path=str(data / "etc" / "nexus.properties"), content=_properties(settings, place)),),
         listeners=(Listener(name="http", number=settings.profile.ports.nexus, address=place.address),),
         credentials=(Credential(path=NEXUS_ADMIN, fixed={"username": "admin"}, generated={"password": ""}),),
+        health=health.answers(place.address, settings.profile.ports.nexus, "/service/rest/v1/status"),
         readiness=Readiness(
             probe=Probe.NEXUS,
             url=settings.nexus_url,

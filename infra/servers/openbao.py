@@ -17,6 +17,7 @@ from infra.core.naming import KV_MOUNT
 from infra.core.secret import DerivedSecret, Form
 from infra.core.server import ConfigFile, Folder, Listener, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "openbao"
@@ -66,6 +67,7 @@ def describe(settings: Settings, place: Place) -> Server:
             Listener(name="cluster", number=settings.profile.ports.openbao_cluster, address=place.address),
         ),
         needs=place.first,
+        health=health.answers(place.address, settings.profile.ports.openbao, "/v1/sys/health"),
         readiness=Readiness(probe=Probe.OPENBAO, url=settings.openbao_url, timeout=60),
         stop_seconds=10,
         memory_mib=110,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra.core.server import ConfigFile, Folder, Listener, Preparation, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "proxy"
@@ -61,6 +62,7 @@ def describe(settings: Settings, place: Place, *, upstreams: Mapping[str, str], 
         preparations=(
             Preparation(command=("sh", "-c", 'test -s "$0" || cat > "$0"', certificate), content=shown.certificate),
         ),
+        health=health.listens(place.address, ports.openbao),
         readiness=Readiness(probe=Probe.HTTP, url=f"{settings.openbao_url}{WELL}", timeout=30),
         memory_mib=40,
         log=str(home / "proxy.log"),

@@ -7,6 +7,7 @@ import json
 from infra.core.naming import GITLAB_ROOT, RUNNER_TOKEN
 from infra.core.server import ConfigFile, Folder, Probe, Readiness, Server
 from infra.core.settings import Settings
+from infra.servers import health
 from infra.servers.place import Place
 
 NAME = "runner"
@@ -40,6 +41,7 @@ def describe(settings: Settings, place: Place) -> Server:
             ),
         ),
         needs=("gitlab",),
+        health=health.runs("gitlab-runner"),
         readiness=Readiness(
             probe=Probe.RUNNER,
             url=settings.gitlab_url,

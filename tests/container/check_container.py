@@ -35,6 +35,13 @@ def check_container_runs(server: str, inspected: Inspected) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
+def check_engine_finds_it_well(server: str, inspected: Inspected) -> None:
+    health = inspected(server)["State"].get("Health")
+    assert health, f"the engine does not look after {server}"
+    assert health["Status"] != "unhealthy", f"{server}: {health['Log'][-1]['Output']}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def check_user_is_its_own(server: str, inside: Inside, settings: Settings) -> None:
     uid, gid = housing(settings, server).user.split(":")
     status = _status(inside(server))

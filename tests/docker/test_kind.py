@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from docker.types import Mount
 
-from infra.clients.container import ContainerFiles
+from infra.clients.container import PROFILE_LABEL, SERVER_LABEL, ContainerFiles, Containers
 from infra.clients.container_engine import ContainerEngine, absent
+from infra.clients.readiness import Prober
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
 from infra.provider.connection import Connections
@@ -185,6 +187,24 @@ def test_a_container_of_no_use_is_told_with_its_last_lines(
         assert "docker logs sick" in caught.value.fix
     finally:
         CONTAINER.delete(ground, described)
+
+
+def test_what_the_engine_finds_ill_is_told_with_what_its_check_said(
+    ground: Connections, engine: ContainerEngine
+) -> None:
+    health = {"command": ["/program", "ill"], "interval_seconds": 0.1, "retries": 1}
+    labels = {PROFILE_LABEL: "ill", SERVER_LABEL: "valve"}
+    described = wanted(
+        CONTAINER, {"name": "sick", "image": REFERENCE, "health": health, "labels": labels, "wait": False}
+    )
+    bring_about(CONTAINER, ground, described)
+    containers = Containers(engine, cast(Prober, None), profile="ill")
+    deadline = time.monotonic() + 30
+    while "unhealthy" not in containers.states()["valve"]:
+        assert time.monotonic() < deadline, containers.states()
+        time.sleep(0.1)
+    assert containers.states()["valve"].endswith(", unhealthy: the valve is stuck")
+    CONTAINER.delete(ground, described)
 
 
 def stopped(engine: ContainerEngine) -> None:

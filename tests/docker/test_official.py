@@ -56,9 +56,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Re
     built = {recipe.server: builder.make(recipe, Silent()) for recipe in wanted}
     names = ("openbao", "caddy", "gitlab-runner")
     programs = {name: tool.path for name, tool in builder.toolchain.ensure(names, Silent()).items()}
+    workbench = built["runner"].layers[1].archive
     made = Registry()
     for server, image in OfficialImages.of(IMAGE_PINS).images.items():
-        made.add(image.name, VERSIONS[server], *laid_out(server, built[server], programs, folder))
+        made.add(image.name, VERSIONS[server], *laid_out(server, built[server], programs, workbench, folder))
     with serving(made.handler()) as url:
         yield url.removeprefix("http://"), made
 

@@ -124,8 +124,12 @@ def tool_layer(image: Image, index: int) -> Path:
     return image.layers[index].archive
 
 
-def laid_out(server: str, image: Image, programs: dict[str, Path], folder: Path) -> tuple[bytes, list[Path]]:
-    """Configuration and layers of a server's image. `image` is the one that is built here for it."""
+def laid_out(
+    server: str, image: Image, programs: dict[str, Path], workbench: Path, folder: Path
+) -> tuple[bytes, list[Path]]:
+    """Configuration and layers of a server's image. `image` is the one that is built here for it, and `workbench` the
+    layer that has curl.
+    """
     path = ["PATH=/usr/local/bin:/usr/bin:/bin"]
     layer = Layer(folder / f"{server}.tar")
     below = [tool_layer(image, 0)]
@@ -144,7 +148,7 @@ def laid_out(server: str, image: Image, programs: dict[str, Path], folder: Path)
             }
         case "nexus":
             # Java and Nexus are where our image has them; what the vendor's has, calls them.
-            below = [tool_layer(image, index) for index in range(3)]
+            below = [below[0], workbench, *(tool_layer(image, index) for index in (1, 2))]
             layer.folder("nexus-data", owner=200, group=200)
             layer.program("opt/sonatype/nexus/bin/nexus", NEXUS_SCRIPT)
             config = {
@@ -154,6 +158,7 @@ def laid_out(server: str, image: Image, programs: dict[str, Path], folder: Path)
                 "WorkingDir": "/opt/sonatype",
             }
         case "proxy":
+            below = [below[0], workbench]
             layer.program("usr/bin/caddy", programs["caddy"], capability=NET_BIND_SERVICE)
             path += ["XDG_CONFIG_HOME=/config", "XDG_DATA_HOME=/data"]
             config = {"Cmd": ["caddy", "run"], "WorkingDir": "/srv"}
