@@ -14,6 +14,7 @@ from infra.core.server import Server
 from infra.core.settings import Settings
 from infra.images.official import OfficialImages
 from infra.images.recipe import JOBS, Recipe, recipes
+from infra.operations.check import Check, Verdict, fine
 from infra.operations.images import Images, State
 from infra.programs.container import Brought, Image
 from infra.programs.docker import containers, docker_servers
@@ -87,6 +88,18 @@ def check_pins(settings: Settings) -> None:
     pins = _pins(settings)
     if pins is not None:
         pins.check(settings.image_pins, pins.images)
+
+
+def examine_pins(settings: Settings) -> list[Check]:
+    """Whether it is known which official images are run; none where all are built here."""
+    pins = _pins(settings)
+    if pins is None:
+        return []
+    try:
+        pins.check(settings.image_pins, pins.images)
+    except BadInputError as error:
+        return [Check(name="official images", verdict=Verdict.WARNING, found=error.what, fix=error.fix)]
+    return [fine("official images", f"all {len(pins.images)} are pinned in {settings.image_pins.name}")]
 
 
 def foundation(settings: Settings, identifiers: Identifiers) -> Foundation:

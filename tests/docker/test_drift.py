@@ -78,6 +78,7 @@ CASES = {
             "working_folder": "/etc",
             "volumes": {"/etc/program": "drifting-files:ro"},
             "tmpfs": ["/run"],
+            "shm_mib": 96,
             "networks": {"drifting-inner": ["alias"]},
             "addresses": {"drifting-inner": "10.123.50.8"},
             "ports": {"8080/tcp": "127.0.0.1:18080"},
@@ -95,6 +96,7 @@ CASES = {
         },
         unseen={
             "preparations": "what was done before the start leaves nothing that says so",
+            "first_uses": "what was done after the first start leaves nothing that says so",
             "hardened": "only to be seen: a test of its own",
         },
     ),

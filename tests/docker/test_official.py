@@ -73,7 +73,7 @@ def stack(host: str, registry: tuple[str, Registry], tmp_path_factory: pytest.Te
     shutil.copy(PIPELINES / "catalog" / f"{JAVA}.yaml", pipelines / "catalog")
     for name in ("release.yaml", "teams.yaml", "policy.yaml"):
         shutil.copy(PIPELINES / name, pipelines)
-    third = free_subnet()
+    third = free_subnet(160)
     profile = folder / f"{NAME}.yaml"
     profile.write_text(
         f"name: {NAME}\n"

@@ -41,10 +41,10 @@ PATIENCE = 60
 PIPELINE_PATIENCE = 900
 
 
-def free_subnet() -> int:
+def free_subnet(lowest: int = 60) -> int:
     """The third number of a subnet of the machine that no interface is in."""
     taken = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-    return next(third for third in range(60, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
+    return next(third for third in range(lowest, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
 
 
 @pytest.fixture(scope="module")
