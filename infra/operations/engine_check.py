@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from infra.clients.container import PROFILE_LABEL
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.port import holder, is_free
-from infra.core.error import ServerError
+from infra.core.error import BadInputError, ServerError
 from infra.core.server import Listener
 from infra.core.settings import Settings
 from infra.operations.check import Check, Verdict
 from infra.operations.disk import GIB, disk
+from infra.operations.docker_profile import given_certificate
 
+ENDING = 30
+"""Days before its end in which a certificate is worth a warning."""
 DISK = 4 * GIB
 """Free bytes wanted where the engine keeps volumes: Nexus refuses to write below 4 GiB."""
 
@@ -35,6 +39,7 @@ def examine_engine(settings: Settings, environ: Mapping[str, str], images: Colle
             *_ports(engine, settings),
             *_disk(engine, told),
             _memory(settings, int(told["MemTotal"])),
+            *_certificate(settings),
         ]
     finally:
         engine.close()
@@ -100,6 +105,25 @@ def _disk(engine: ContainerEngine, told: Mapping[str, Any]) -> Iterator[Check]:
         # Another machine's disk is not seen from here.
         return
     yield disk(root, DISK, fix="free some: `docker system df` shows who has it")
+
+
+def _certificate(settings: Settings) -> Iterator[Check]:
+    """Whether a certificate that the profile gives will do, and for how long; OpenBao's is signed anew by `up`."""
+    name = "certificate"
+    try:
+        given = given_certificate(settings)
+    except BadInputError as error:
+        yield Check(name=name, verdict=Verdict.MISSING, found=f"{error.where}: {error.what}", fix=error.fix)
+        return
+    if given is None:
+        return
+    days = (given.ends - datetime.now(UTC)).days
+    found = f"for {settings.hosts[0]}, good for {days} days"
+    if days >= ENDING:
+        yield Check(name=name, verdict=Verdict.FINE, found=found)
+    else:
+        fix = "have another signed and put it into the same file: the next `forgeline up` shows it"
+        yield Check(name=name, verdict=Verdict.WARNING, found=found, fix=fix)
 
 
 def _memory(settings: Settings, total: int) -> Check:
