@@ -11,7 +11,7 @@ from typing import Any
 from infra.clients.container import PROFILE_LABEL
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.port import holder, is_free
-from infra.core.error import BadInputError, ServerError
+from infra.core.error import ServerError
 from infra.core.server import Listener
 from infra.core.settings import Settings
 from infra.operations.check import Check, Verdict
@@ -25,7 +25,10 @@ DISK = 4 * GIB
 
 
 def examine_engine(settings: Settings, environ: Mapping[str, str], images: Collection[str]) -> list[Check]:
-    """Every check of the engine; only the first where none answers. `images` are what containers are made of."""
+    """Every check of the engine; only the first where none answers. `images` are what containers are made of.
+
+    Raises BadInputError for a certificate that the profile gives and that would not do.
+    """
     try:
         engine = ContainerEngine.of(environ)
     except ServerError as error:
@@ -108,13 +111,8 @@ def _disk(engine: ContainerEngine, told: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _certificate(settings: Settings) -> Iterator[Check]:
-    """Whether a certificate that the profile gives will do, and for how long; OpenBao's is signed anew by `up`."""
-    name = "certificate"
-    try:
-        given = given_certificate(settings)
-    except BadInputError as error:
-        yield Check(name=name, verdict=Verdict.MISSING, found=f"{error.where}: {error.what}", fix=error.fix)
-        return
+    """How long a certificate that the profile gives is good; OpenBao's is signed anew by `up`."""
+    name, given = "certificate", given_certificate(settings)
     if given is None:
         return
     days = (given.ends - datetime.now(UTC)).days

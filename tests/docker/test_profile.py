@@ -33,6 +33,7 @@ from infra.programs.docker import LIMITS
 from infra.servers.container import HOSTS
 from pipelines.catalogue import load_catalogue
 from tests.docker.certificate import Authority
+from tests.docker.daemon import Daemon
 from tests.trial import FORGELINE, Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_images")]
@@ -264,6 +265,19 @@ def test_down_and_up_keep_the_data(stack: Stack, engine: ContainerEngine, openba
     assert openbao.resolve(SecretRef(GITLAB_ROOT, "token")) == token
     assert download(stack, openbao, version) == artifact
     assert served(stack, JAVA) == version
+
+
+def test_a_killed_engine_is_told_and_the_next_run_finishes(stack: Stack, daemon: Daemon, openbao: OpenBao) -> None:
+    version = served(stack, JAVA)
+    daemon.kill()
+    assert "no container engine answers" in stack.run("up", expect=3).stderr
+    daemon.start()
+    stack.run("up")
+    assert all(server["healthy"] for server in stack.json("status")["servers"])
+    openbao.sign_in()
+    assert download(stack, openbao, version)
+    assert served(stack, JAVA) == version
+    stack.run("drift")
 
 
 def download(stack: Stack, openbao: OpenBao, version: str) -> bytes | None:
