@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
-from infra.clients.authority import Authority, ensure_authority
+from infra.clients.authority import PROXY_KEY, Authority, ensure_authority
 from infra.clients.bootstrap import ensure_key, read_key
+from infra.clients.certificate import GivenCertificate, read_certificate
 from infra.clients.container_engine import ContainerEngine
+from infra.clients.trust import bundle, system
+from infra.core.document import read_text
 from infra.core.error import BadInputError
 from infra.core.progress import Phases
+from infra.core.secret import GivenSecret
 from infra.core.server import Server
 from infra.core.settings import Settings
 from infra.images.official import OfficialImages
@@ -17,11 +21,12 @@ from infra.images.recipe import JOBS, Recipe, recipes
 from infra.operations.check import Check, Verdict, fine
 from infra.operations.images import Images, State
 from infra.programs.container import Brought, Image
-from infra.programs.docker import containers, docker_servers
+from infra.programs.docker import Trust, containers, docker_servers
 from infra.programs.foundation import RUNNER, Foundation
 from infra.programs.plan import Change, Op, Plan
 from infra.servers.container import PROGRAMS, runner_name
 from infra.servers.official import OFFICIAL, RUNNER_PROGRAMS
+from infra.servers.proxy import Shown
 
 TOOLS = "jobs-"
 """How the names of images begin that bring tools for jobs."""
@@ -38,9 +43,7 @@ Identifiers = Mapping[str, str]
 
 def servers(settings: Settings) -> tuple[Server, ...]:
     """The servers of the profile."""
-    pins = _pins(settings)
-    versions = {server: image.version for server, image in pins.images.items()} if pins else None
-    return docker_servers(settings, _authority(settings), versions)
+    return _servers(settings, _trust(settings))
 
 
 def references(settings: Settings) -> tuple[str, ...]:
@@ -104,6 +107,7 @@ def examine_pins(settings: Settings) -> list[Check]:
 
 def foundation(settings: Settings, identifiers: Identifiers) -> Foundation:
     """The servers, with what their containers need beside their descriptions."""
+    trust = _trust(settings)
     built = {recipe.name: _image(recipe, identifiers) for recipe in _recipes(settings)}
     images = {recipe.server: built[recipe.name] for recipe in _recipes(settings) if recipe.server}
     tools = {
@@ -127,10 +131,16 @@ def foundation(settings: Settings, identifiers: Identifiers) -> Foundation:
         brought["openbao"] = {plugin: Brought(image=built["openbao"], path=plugin)}
         brought[RUNNER][program] = Brought(image=vendors[RUNNER], path=RUNNER_PROGRAMS)
     return Foundation(
-        servers=servers(settings),
+        servers=_servers(settings, trust),
         runner_description=runner_name(settings),
-        containers=containers(settings, images, brought),
+        containers=containers(settings, images, brought, shown=trust.shown),
     )
+
+
+def _servers(settings: Settings, trust: Trust) -> tuple[Server, ...]:
+    pins = _pins(settings)
+    versions = {server: image.version for server, image in pins.images.items()} if pins else None
+    return docker_servers(settings, trust, versions)
 
 
 def _pins(settings: Settings) -> OfficialImages | None:
@@ -158,9 +168,34 @@ def _image(recipe: Recipe, identifiers: Identifiers) -> Image:
     return Image(name=name, identifier=identifiers[name])
 
 
+def given_certificate(settings: Settings) -> GivenCertificate | None:
+    """The certificate that the profile gives the proxy, checked; None without one. Raises BadInputError."""
+    given = settings.profile.certificate
+    if given is None:
+        return None
+    return read_certificate(
+        settings.beside(given.chain),
+        GivenSecret.parse(given.key),
+        host=settings.hosts[0],
+        trusted=bundle(settings) or system(),
+    )
+
+
+def _trust(settings: Settings) -> Trust:
+    authority = _authority(settings)
+    given, own = given_certificate(settings), settings.profile.certificate
+    if given is None or own is None:
+        shown = Shown(certificate=authority.first, key=str(PROXY_KEY))
+        return Trust(authority=authority.certificate, shown=shown, trusted=authority.certificate)
+    return Trust(
+        authority=authority.certificate,
+        shown=Shown(certificate=given.chain, key=own.key, lasting=True),
+        trusted=read_text(settings.ca) if settings.ca else "",
+    )
+
+
 def _authority(settings: Settings) -> Authority:
     """The profile's own, made with the bootstrap key where one of them is missing."""
     ensure_key(settings.bootstrap_key)
-    profile = settings.profile
     key = read_key(settings.bootstrap_key)
-    return ensure_authority(settings.state / "tls", key, name=profile.name, hosts=(profile.address,))
+    return ensure_authority(settings.state / "tls", key, name=settings.profile.name, hosts=settings.hosts)

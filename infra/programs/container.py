@@ -79,7 +79,10 @@ class Containers:
     addresses: Mapping[str, str]
     memory_mib: Mapping[str, int]
     """At most."""
-    certificate: Shown
+    certificate: Shown | None
+    """What OpenBao signs; None where the proxy shows somebody else's."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Names to addresses that every container knows."""
     brought: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)
     """By the server's name, what it finds beside what its image has: by the folder."""
 
@@ -133,6 +136,7 @@ def placing(inputs: Containers) -> Place:
             capabilities=list(housing.capabilities),
             networks={f"forgeline-{inputs.profile}": []},
             addresses={f"forgeline-{inputs.profile}": inputs.addresses[server.name]},
+            hosts=dict(inputs.hosts),
             ports={f"{one.number}/tcp": f"{inputs.address}:{one.number}" for one in published},
             folders=[folder.model_dump(mode="json") for folder in server.folders],
             files=[file.model_dump(mode="json") for file in server.files],
@@ -155,9 +159,9 @@ def placing(inputs: Containers) -> Place:
             wait=wait,
             opts=pulumi.ResourceOptions(depends_on=[network, *volumes.values(), *needs]),
         )
-        if server.name != "openbao":
-            return container
         shown = inputs.certificate
+        if server.name != "openbao" or shown is None:
+            return container
         # From here on whoever needs OpenBao reaches it through the proxy as it stays.
         return docker.Certificate(
             PROXY,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from infra.clients import trust
-from infra.clients.authority import PROXY_KEY, Authority
+import yaml
+
 from infra.clients.supervisor.configuration import daemon_configuration, program_configuration
 from infra.clients.supervisor.place import Place as SupervisorPlace
+from infra.clients.trust import VARIABLES
 from infra.core.server import ConfigFile, Folder, Preparation, Server
 from infra.core.settings import Settings
 from infra.programs.container import Brought, Containers, Image, Shown
@@ -42,11 +44,20 @@ def limits(settings: Settings) -> Mapping[str, int]:
     return (OFFICIAL_LIMITS if settings.profile.images.official else LIMITS)[settings.profile.memory_gib]
 
 
-def docker_servers(
-    settings: Settings, authority: Authority, versions: Mapping[str, str] | None = None
-) -> tuple[Server, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Who the proxy says that it is, and whom its clients believe."""
+
+    authority: str
+    """The certificate (PEM) of the profile's own authority, which OpenBao's PKI engine runs."""
+    shown: proxy.Shown
+    trusted: str
+    """Authorities (PEM) that clients of the proxy trust beside the system's; empty where the system's will do."""
+
+
+def docker_servers(settings: Settings, trust: Trust, versions: Mapping[str, str] | None = None) -> tuple[Server, ...]:
     """All servers of the profile. `versions` are those that their images say they have, by the server's name."""
-    return tuple(_of_image(settings, server, versions or {}) for server in _described(settings, authority))
+    return tuple(_of_image(settings, server, versions or {}) for server in _described(settings, trust))
 
 
 def _of_image(settings: Settings, server: Server, versions: Mapping[str, str]) -> Server:
@@ -67,29 +78,29 @@ def _filled(word: str, values: Mapping[str, str]) -> str:
     return word
 
 
-def _described(settings: Settings, authority: Authority) -> tuple[Server, ...]:
+def _described(settings: Settings, trust: Trust) -> tuple[Server, ...]:
     official = settings.profile.images.official
 
     def place(name: str) -> Place:
-        return container(settings, name, authority=authority.certificate)
+        return container(settings, name, authority=trust.authority, trusting=bool(trust.trusted))
 
     upstreams = {name: address(settings, name) for name in (gitlab.NAME, nexus.NAME, openbao.NAME)}
-    shown = proxy.Shown(certificate=authority.first, key=str(PROXY_KEY))
     return (
-        proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=shown),
-        _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), authority),
+        proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=trust.shown),
+        _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), trust),
         (gitlab_ce if official else gitlab).describe(settings, place(gitlab.NAME)),
         nexus.describe(settings, place(nexus.NAME), launcher=nexus.IMAGE if official else nexus.ASSEMBLY),
-        _hosting(settings, place(runner.NAME), authority),
+        _hosting(settings, place(runner.NAME), trust),
     )
 
 
 def containers(
-    settings: Settings, images: Mapping[str, Image], brought: Mapping[str, Mapping[str, Brought]]
+    settings: Settings, images: Mapping[str, Image], brought: Mapping[str, Mapping[str, Brought]], *, shown: proxy.Shown
 ) -> Containers:
     """What the containers of the profile have beside their servers' descriptions.
 
-    `images` are by the server's name; `brought` is, by the server's name, what other images bring: by the folder.
+    `images` are by the server's name; `brought` is, by the server's name, what other images bring: by the folder;
+    `shown` is what the proxy shows.
     """
     profile = settings.profile
     network = profile.network
@@ -103,30 +114,35 @@ def containers(
         brought=brought,
         addresses={name: address(settings, name) for name in HOSTS},
         memory_mib=limits(settings),
-        certificate=Shown(
+        certificate=None
+        if shown.lasting
+        else Shown(
             path=proxy.certificate_file(home(settings, proxy.NAME)),
-            key=str(PROXY_KEY),
-            hosts=(profile.address,),
+            key=shown.key,
+            hosts=settings.hosts,
             mount=openbao.PKI_MOUNT,
             role=openbao.PKI_ROLE,
             at=f"{profile.address}:{profile.ports.openbao}",
         ),
+        hosts={profile.host: profile.address} if profile.host else {},
     )
 
 
-def _trusting(server: Server, place: Place, authority: Authority) -> Server:
+def _trusting(server: Server, place: Place, trust: Trust) -> Server:
     """The server, with the authorities that it trusts."""
-    file = ConfigFile(path=str(place.trust), content=authority.certificate, mode=0o644)
+    if place.trust is None:
+        return server
+    file = ConfigFile(path=str(place.trust), content=trust.trusted, mode=0o644)
     return server.model_copy(update={"files": (*server.files, file)})
 
 
-def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
+def _hosting(settings: Settings, place: Place, trust: Trust) -> Server:
     """The runner under a supervisor, which also runs the services of the environments, as the lab's does."""
     home = place.home(runner.NAME)
     supervisor = SupervisorPlace(home / "state")
     bundle, keystore = home / "trust.pem", home / "trust.jks"
     jobs = {
-        **dict.fromkeys(trust.VARIABLES, str(bundle)),
+        **dict.fromkeys(VARIABLES, str(bundle)),
         "PATH": JOB_PATH,
         "JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={keystore}",
         "TMPDIR": str(home / "tmp"),
@@ -135,12 +151,12 @@ def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
         "FORGELINE_CACHE": str(home / "cache"),
         "FORGELINE_PIPELINES": str(home / "pipelines"),
     }
-    server = _trusting(runner.describe(settings, place.of(jobs=jobs)), place, authority)
+    server = _trusting(runner.describe(settings, place.of(jobs=jobs)), place, trust)
     described = [
         (supervisor.configuration, daemon_configuration(supervisor, open_files=OPEN_FILES)),
         (supervisor.programs / "runner.conf", program_configuration(supervisor, server)),
-        (home / "profile.yaml", settings.profile_file.read_text(encoding="utf-8")),
-        (supervisor.state / "tls" / "ca.pem", authority.certificate),
+        (home / "profile.yaml", _inner_profile(settings)),
+        *([(supervisor.state / "tls" / "ca.pem", trust.trusted)] if trust.trusted else []),
     ]
     sources = list(_sources(settings, home / "pipelines"))
     folders = sorted({*(path.parent for path, _ in (*described, *sources)), home / "tmp"} - {home})
@@ -161,7 +177,7 @@ def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
             "preparations": (
                 Preparation(
                     command=("sh", "-c", 'cat "$0" - > "$1"', str(SYSTEM_BUNDLE), str(bundle)),
-                    content=authority.certificate,
+                    content=trust.trusted,
                 ),
                 Preparation(command=(str(place.python), "-c", _KEYSTORE, str(bundle), str(keystore)), content=""),
             ),
@@ -174,6 +190,15 @@ _KEYSTORE = (
     " pathlib.Path(sys.argv[2]).write_bytes(java_truststore(pathlib.Path(sys.argv[1]).read_text()))"
 )
 """A program that writes Java's own form of a file of authorities."""
+
+
+def _inner_profile(settings: Settings) -> str:
+    """The profile as it is read inside: of the proxy's certificate only who is trusted matters there."""
+    text = settings.profile_file.read_text(encoding="utf-8")
+    if settings.profile.certificate is None:
+        return text
+    inner = {key: value for key, value in yaml.safe_load(text).items() if key not in {"certificate", "ca"}}
+    return str(yaml.safe_dump(inner, sort_keys=False))
 
 
 def _sources(settings: Settings, folder: Path) -> list[tuple[Path, str]]:

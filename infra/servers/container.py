@@ -56,8 +56,11 @@ def runner_name(settings: Settings) -> str:
     return f"forgeline-{settings.profile.name}"
 
 
-def container(settings: Settings, server: str, *, authority: str) -> Place:
-    """The place of one server. `authority` is the certificate (PEM) that clients of the proxy must trust."""
+def container(settings: Settings, server: str, *, authority: str, trusting: bool) -> Place:
+    """The place of one server. `authority` is the certificate (PEM) of the profile's own authority.
+
+    With `trusting` it finds those that clients of the proxy must trust beside the system's.
+    """
     own = home(settings, server)
     return Place(
         root=VOLUME,
@@ -68,6 +71,6 @@ def container(settings: Settings, server: str, *, authority: str) -> Place:
         runner=runner_name(settings),
         first=(proxy.NAME,),
         authority=authority,
-        trust=own / "ca.pem",
+        trust=own / "ca.pem" if trusting else None,
         homes={server: own},
     )

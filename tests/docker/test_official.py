@@ -187,4 +187,4 @@ def test_the_pipeline_goes_green(stack: Stack) -> None:
             break
         assert time.monotonic() < deadline, service
         time.sleep(2)
-    assert service["pipeline"]["status"] == "success"
+    assert service["pipeline"]["status"] == "success", stack.run("service", JAVA, expect=None).stdout

@@ -46,6 +46,7 @@ def _read(connections: Connections, wanted: Container) -> Found | None:
         "shm_mib": host["ShmSize"] // MIB,
         "networks": attached(container),
         "addresses": _addresses(container),
+        "hosts": dict(entry.split(":", 1) for entry in sorted(host.get("ExtraHosts") or [])),
         "ports": {
             inside: f"{outside[0]['HostIp']}:{outside[0]['HostPort']}"
             for inside, outside in sorted((host.get("PortBindings") or {}).items())
@@ -123,7 +124,7 @@ CONTAINER = Kind(
             "pids",
             "read_only",
         }
-        | {"capabilities", "hardened", "labels", "working_folder", "addresses", "preparations"}
+        | {"capabilities", "hardened", "labels", "working_folder", "addresses", "hosts", "preparations"}
     ),
     read=_read,
     create=create,

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.clients.authority import Authority, ensure_authority
 from infra.core.server import Server
 from infra.core.settings import IMAGE_PINS, Settings, load_settings
 from infra.images.official import SERVERS, OfficialImages
 from infra.operations import docker_profile
 from infra.programs.container import Containers
-from infra.programs.docker import OFFICIAL_LIMITS, docker_servers
+from infra.programs.docker import OFFICIAL_LIMITS
 from infra.servers.container import HOSTS, housing
 from infra.servers.official import OFFICIAL
 
@@ -36,13 +35,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return ensure_authority(tmp_path / "tls", bytes(32), name="docker", hosts=("172.31.251.1",))
-
-
-@pytest.fixture
-def servers(settings: Settings, authority: Authority) -> dict[str, Server]:
-    return {server.name: server for server in docker_servers(settings, authority)}
+def servers(settings: Settings) -> dict[str, Server]:
+    return {server.name: server for server in docker_profile.servers(settings)}
 
 
 @pytest.fixture
