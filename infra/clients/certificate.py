@@ -38,7 +38,7 @@ def read_certificate(
 
     `trusted` is the file of the authorities that the clients trust. Raises BadInputError for what would not do.
     """
-    chain = _chain(file)
+    chain = certificates(file)
     first = chain[0]
     if first.public_key() != _key(key, environ).public_key():
         raise BadInputError(
@@ -68,7 +68,8 @@ def is_for(certificate: x509.Certificate, host: str) -> bool:
     return any(name.lower() in {host, star} for name in hosts_of(certificate))
 
 
-def _chain(file: Path) -> list[x509.Certificate]:
+def certificates(file: Path) -> list[x509.Certificate]:
+    """Those in a PEM file. Raises BadInputError where there are none."""
     try:
         return x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as error:
