@@ -17,6 +17,7 @@ from infra.core.settings import Placement, Settings
 from infra.operations import desired
 from infra.operations.check import Verdict
 from infra.operations.doctor import examine, java, mended
+from infra.operations.proof import prove
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
@@ -101,6 +102,10 @@ class Bringing(Work):
                         [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
                     )
                     self._wait_ready(opened)
+                if self.settings.profile.placement is Placement.DOCKER and any(plan.changes for plan in plans):
+                    # In the lab the first pipelines, which follow within seconds, prove the same.
+                    with self.phase("Proof") as opened.current.progress:
+                        prove(opened, self.catalogue, opened.current.progress)
             return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
