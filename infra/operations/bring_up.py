@@ -30,7 +30,11 @@ from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
 from pipelines.source import Source
 
+PROVEN = "proven"
+"""A file in the state folder that is there when the stack, as it is, did once what it is there for."""
+
 MADE = (
+    PROVEN,
     "deployments",
     "runner",
     "gitlab",
@@ -102,10 +106,7 @@ class Bringing(Work):
                         [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
                     )
                     self._wait_ready(opened)
-                if self.settings.profile.placement is Placement.DOCKER and any(plan.changes for plan in plans):
-                    # In the lab the first pipelines, which follow within seconds, prove the same.
-                    with self.phase("Proof") as opened.current.progress:
-                        prove(opened, self.catalogue, opened.current.progress)
+                self._prove(opened, changed=any(plan.changes for plan in plans))
             return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
@@ -225,6 +226,21 @@ class Bringing(Work):
 
             source = Source.of(self.settings, self.catalogue)
             decide(source, releases(), check_pipelines, file=self.settings.release_file)
+
+    def _prove(self, opened: Open, *, changed: bool) -> None:
+        """Proves containers by real use after a change, and until it once went well.
+
+        In the lab the first pipelines, which follow within seconds, prove the same.
+        """
+        if self.settings.profile.placement is not Placement.DOCKER:
+            return
+        proven = self.settings.state / PROVEN
+        if changed:
+            proven.unlink(missing_ok=True)
+        if not proven.is_file():
+            with self.phase("Proof") as opened.current.progress:
+                prove(opened, self.catalogue, opened.current.progress)
+            proven.touch()
 
     def _wait_ready(self, opened: Open) -> None:
         for server in desired.servers(self.settings, opened.tools):

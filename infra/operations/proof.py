@@ -50,7 +50,8 @@ def prove_openbao(openbao: OpenBao, progress: Progress) -> None:
 
 def prove_nexus(nexus: NexusClient, progress: Progress) -> None:
     """Puts an artifact, gets it, and takes it away again."""
-    path, content = f"{FOLDER}/{secrets.token_hex(8)}", secrets.token_bytes(1024)
+    # Nexus refuses what is not of the sort that its name says.
+    path, content = f"{FOLDER}/{secrets.token_hex(8)}.txt", secrets.token_hex(512).encode()
     nexus.upload(RAW_RELEASES, path, content)
     try:
         got = nexus.download(RAW_RELEASES, path)
