@@ -14,6 +14,7 @@ from infra.core.settings import Settings
 from infra.operations import desired
 from infra.programs.session import Session
 from infra.provider.connection import Connections
+from infra.toolchain.pin import load_pins
 from infra.toolchain.toolchain import InstalledTool, Toolchain, needed
 from pipelines.catalogue import Catalogue
 
@@ -100,3 +101,8 @@ class Work:
     def observe(self, verb: str, path: str, _status: int) -> None:
         """Counts a request if it may have changed something."""
         self.writes += writes(verb, path)
+
+
+def tool_names() -> list[str]:
+    """Every tool that can be asked for by its name."""
+    return sorted(load_pins().tools)

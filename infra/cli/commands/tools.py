@@ -6,11 +6,11 @@ import click
 
 from infra.cli.app import App, json_option, pass_app
 from infra.cli.commands.stack import bringing
-from infra.toolchain.pin import load_pins
+from infra.operations.work import tool_names
 
 
 def _named(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in load_pins().tools if name.startswith(incomplete)]
+    return [name for name in tool_names() if name.startswith(incomplete)]
 
 
 @click.command()
