@@ -64,13 +64,18 @@ def signing_request(key: str, hosts: Sequence[str]) -> str:
 
 def alternative_names(hosts: Sequence[str]) -> x509.SubjectAlternativeName:
     """The hosts as a certificate names them."""
-    names: list[x509.GeneralName] = []
-    for host in hosts:
-        try:
-            names.append(x509.IPAddress(ipaddress.ip_address(host)))
-        except ValueError:
-            names.append(x509.DNSName(host))
-    return x509.SubjectAlternativeName(names)
+    return x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(host)) if is_address(host) else x509.DNSName(host) for host in hosts]
+    )
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an address, of IPv4 or IPv6, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def hosts_of(certificate: x509.Certificate) -> list[str]:

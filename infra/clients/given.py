@@ -10,6 +10,9 @@ from pathlib import Path
 from infra.core.error import BadInputError
 from infra.core.secret import GivenSecret, Keeper, SecretValue
 
+PEM = "-----BEGIN "
+"""How a key begins that is written in lines."""
+
 
 def read_given(secret: GivenSecret, environ: Mapping[str, str] = os.environ) -> SecretValue:
     """The value of a variable or a file. Raises BadInputError where it is not there, is empty, or others may read it.
@@ -40,7 +43,7 @@ def _of_file(secret: GivenSecret) -> SecretValue:
     except UnicodeDecodeError:
         # The chain would show bytes of it.
         raise BadInputError("is not text", where=str(secret), fix="put the secret there, and nothing else") from None
-    if not value or "\n" in value:
+    if not value or ("\n" in value and not value.startswith(PEM)):
         raise BadInputError(
             "does not hold just one line", where=str(secret), fix="put the secret there, and nothing else"
         )

@@ -13,12 +13,13 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from infra.core.document import InvalidDocumentError, load, nearest, place, read_text
+from infra.core.document import InvalidDocumentError, InvalidValueError, load, nearest, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
-from infra.core.server_address import ServerAddresses
+from infra.core.secret import GivenSecret, Keeper
+from infra.core.server_address import Given, ServerAddresses
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -32,6 +33,7 @@ _SMALLEST = 27
 """The prefix of the smallest network on which every container has its number."""
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$")]
 UnixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
@@ -91,6 +93,25 @@ class Upstreams(_Model):
     maven: str | None = None
 
 
+class OwnCertificate(_Model):
+    """A certificate that somebody else's authority signed."""
+
+    chain: Path
+    """A PEM file: the certificate, then those between it and its authority. Relative to the profile's folder."""
+    key: Given
+    """Where its private key (PEM, without a passphrase) is kept: `file:/PATH` or `env:VARIABLE`."""
+
+    @field_validator("key")
+    @classmethod
+    def _kept_here(cls, key: str) -> str:
+        if GivenSecret.parse(key).keeper is Keeper.VAULT:
+            raise InvalidValueError(
+                "is kept in Vault, which is reached through the proxy that needs it",
+                fix="write file:/PATH or env:VARIABLE",
+            )
+        return key
+
+
 class Approvals(_Model):
     """Who may approve a release."""
 
@@ -118,6 +139,10 @@ class Profile(_Model):
     name: UnixName
     placement: Placement = Placement.LAB
     address: str = "127.0.0.1"
+    host: HostName | None = None
+    """The name by which people and containers reach the proxy at `address`; without one they use the address."""
+    certificate: OwnCertificate | None = None
+    """What the proxy shows, if it is not to be signed by the profile's own authority."""
     ports: ServerPorts = ServerPorts()
     servers: ServerAddresses | None = None
     """Where servers are that Forgeline does not run, and who it is there."""
@@ -215,12 +240,18 @@ class Settings(_Model):
 
     def _url(self, port: int) -> str:
         scheme = "https" if self.profile.placement is Placement.DOCKER else "http"
-        return f"{scheme}://{self.profile.address}:{port}"
+        return f"{scheme}://{self.profile.host or self.profile.address}:{port}"
 
     @property
     def existing(self) -> bool:
         """Whether somebody else runs the servers."""
         return self.profile.placement is Placement.EXISTING
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What the servers are called in addresses: the name if there is one, and where they are."""
+        profile = self.profile
+        return (profile.host, profile.address) if profile.host else (profile.address,)
 
     @property
     def base_group(self) -> str:
@@ -232,8 +263,13 @@ class Settings(_Model):
     def ca(self) -> Path | None:
         """Certificate authorities (PEM) that every client trusts beside the system's; None where there are none."""
         if self.profile.ca is not None:
-            return (self.profile_file.parent / self.profile.ca.expanduser()).resolve()
-        return self.state / "tls" / "ca.pem" if self.profile.placement is Placement.DOCKER else None
+            return self.beside(self.profile.ca)
+        own = self.profile.placement is Placement.DOCKER and self.profile.certificate is None
+        return self.state / "tls" / "ca.pem" if own else None
+
+    def beside(self, file: Path) -> Path:
+        """A file that the profile names, relative to its own folder."""
+        return (self.profile_file.parent / file.expanduser()).resolve()
 
     @property
     def environment_address(self) -> str:
@@ -301,7 +337,7 @@ def _profile_file(wanted: str) -> Path:
 
 _KEYS_OF = {
     Placement.LAB: {"ports"},
-    Placement.DOCKER: {"ports", "ca"},
+    Placement.DOCKER: {"ports", "ca", "certificate", "host"},
     Placement.EXISTING: {"servers", "ca"},
 }
 """Keys of a profile that only some placements have a use for."""
@@ -335,6 +371,12 @@ def _of_another_placement(profile: Profile, file: Path) -> Iterator[Finding]:
             "advisories",
             f"advisories: {advisories} is on this machine only, and jobs run in containers",
             f"put it below {IN_IMAGES}, which the runner's image has, and give its path from there (infra/…)",
+        )
+    if placement is Placement.DOCKER and profile.ca is not None and profile.certificate is None:
+        yield finding(
+            "ca",
+            "ca: the proxy's certificate is signed by the profile's own authority, which everybody trusts already",
+            "take it out, or give the certificate that this authority signed in `certificate`",
         )
     if profile.ca is not None and not (file.parent / profile.ca.expanduser()).is_file():
         yield finding("ca", f"ca: there is no file {profile.ca}", "give the PEM file of the certificate authorities")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,19 @@ from infra.core.server import Listener
 from infra.core.settings import Settings
 from infra.operations.check import Check, Verdict
 from infra.operations.disk import GIB, disk
+from infra.operations.docker_profile import given_certificate
 
+ENDING = 30
+"""Days before its end in which a certificate is worth a warning."""
 DISK = 4 * GIB
 """Free bytes wanted where the engine keeps volumes: Nexus refuses to write below 4 GiB."""
 
 
 def examine_engine(settings: Settings, environ: Mapping[str, str], images: Collection[str]) -> list[Check]:
-    """Every check of the engine; only the first where none answers. `images` are what containers are made of."""
+    """Every check of the engine; only the first where none answers. `images` are what containers are made of.
+
+    Raises BadInputError for a certificate that the profile gives and that would not do.
+    """
     try:
         engine = ContainerEngine.of(environ)
     except ServerError as error:
@@ -35,6 +42,7 @@ def examine_engine(settings: Settings, environ: Mapping[str, str], images: Colle
             *_ports(engine, settings),
             *_disk(engine, told),
             _memory(settings, int(told["MemTotal"])),
+            *_certificate(settings),
         ]
     finally:
         engine.close()
@@ -100,6 +108,20 @@ def _disk(engine: ContainerEngine, told: Mapping[str, Any]) -> Iterator[Check]:
         # Another machine's disk is not seen from here.
         return
     yield disk(root, DISK, fix="free some: `docker system df` shows who has it")
+
+
+def _certificate(settings: Settings) -> Iterator[Check]:
+    """How long a certificate that the profile gives is good; OpenBao's is signed anew by `up`."""
+    name, given = "certificate", given_certificate(settings)
+    if given is None:
+        return
+    days = (given.ends - datetime.now(UTC)).days
+    found = f"for {settings.hosts[0]}, good for {days} days"
+    if days >= ENDING:
+        yield Check(name=name, verdict=Verdict.FINE, found=found)
+    else:
+        fix = "have another signed and put it into the same file: the next `forgeline up` shows it"
+        yield Check(name=name, verdict=Verdict.WARNING, found=found, fix=fix)
 
 
 def _memory(settings: Settings, total: int) -> Check:

@@ -67,7 +67,10 @@ class Containers:
     addresses: Mapping[str, str]
     memory_mib: Mapping[str, int]
     """At most."""
-    certificate: Shown
+    certificate: Shown | None
+    """What OpenBao signs; None where the proxy shows somebody else's."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Names to addresses that every container knows."""
     tools: Mapping[str, Image] = field(default_factory=dict)
     """What the runner's jobs find beside what its image has: a folder, and the image that brings it."""
 
@@ -109,6 +112,7 @@ def placing(inputs: Containers) -> Place:
             tmpfs=["/tmp"],  # noqa: S108 - memory of its own
             networks={f"forgeline-{inputs.profile}": []},
             addresses={f"forgeline-{inputs.profile}": inputs.addresses[server.name]},
+            hosts=dict(inputs.hosts),
             ports={f"{one.number}/tcp": f"{inputs.address}:{one.number}" for one in published},
             folders=[folder.model_dump(mode="json") for folder in server.folders],
             files=[file.model_dump(mode="json") for file in server.files],
@@ -130,9 +134,9 @@ def placing(inputs: Containers) -> Place:
             wait=wait,
             opts=pulumi.ResourceOptions(depends_on=[network, volume, *needs]),
         )
-        if server.name != "openbao":
-            return container
         shown = inputs.certificate
+        if server.name != "openbao" or shown is None:
+            return container
         # From here on whoever needs OpenBao reaches it through the proxy as it stays.
         return docker.Certificate(
             PROXY,

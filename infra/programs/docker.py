@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from infra.clients import trust
-from infra.clients.authority import PROXY_KEY, Authority
+import yaml
+
 from infra.clients.supervisor.configuration import daemon_configuration, program_configuration
 from infra.clients.supervisor.place import Place as SupervisorPlace
+from infra.clients.trust import VARIABLES
 from infra.core.server import ConfigFile, Folder, Preparation, Server
 from infra.core.settings import Settings
 from infra.programs.container import Containers, Image, Shown
@@ -28,27 +30,40 @@ LIMITS: Mapping[int, Mapping[str, int]] = {
 the rest of the runner's is for builds and for the services of the environments."""
 
 
-def docker_servers(settings: Settings, authority: Authority) -> tuple[Server, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Who the proxy says that it is, and whom its clients believe."""
+
+    authority: str
+    """The certificate (PEM) of the profile's own authority, which OpenBao's PKI engine runs."""
+    shown: proxy.Shown
+    trusted: str
+    """Authorities (PEM) that clients of the proxy trust beside the system's; empty where the system's will do."""
+
+
+def docker_servers(settings: Settings, trust: Trust) -> tuple[Server, ...]:
     """All servers of the profile."""
 
     def place(name: str) -> Place:
-        return container(settings, name, authority=authority.certificate)
+        return container(settings, name, authority=trust.authority, trusting=bool(trust.trusted))
 
     upstreams = {name: address(settings, name) for name in (gitlab.NAME, nexus.NAME, openbao.NAME)}
-    shown = proxy.Shown(certificate=authority.first, key=str(PROXY_KEY))
     return (
-        proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=shown),
-        _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), authority),
+        proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=trust.shown),
+        _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), trust),
         gitlab.describe(settings, place(gitlab.NAME)),
         nexus.describe(settings, place(nexus.NAME)),
-        _hosting(settings, place(runner.NAME), authority),
+        _hosting(settings, place(runner.NAME), trust),
     )
 
 
-def containers(settings: Settings, images: Mapping[str, Image], tools: Mapping[str, Image]) -> Containers:
+def containers(
+    settings: Settings, images: Mapping[str, Image], tools: Mapping[str, Image], *, shown: proxy.Shown
+) -> Containers:
     """What the containers of the profile have beside their servers' descriptions.
 
-    `images` are by the server's name, `tools` are images by the folder that each brings for the runner's jobs.
+    `images` are by the server's name, `tools` are images by the folder that each brings for the runner's jobs, `shown`
+    is what the proxy shows.
     """
     profile = settings.profile
     network = profile.network
@@ -63,30 +78,35 @@ def containers(settings: Settings, images: Mapping[str, Image], tools: Mapping[s
         tools=tools,
         addresses={name: address(settings, name) for name in HOSTS},
         memory_mib=LIMITS[profile.memory_gib],
-        certificate=Shown(
+        certificate=None
+        if shown.lasting
+        else Shown(
             path=proxy.certificate_file(VOLUME / proxy.NAME),
-            key=str(PROXY_KEY),
-            hosts=(profile.address,),
+            key=shown.key,
+            hosts=settings.hosts,
             mount=openbao.PKI_MOUNT,
             role=openbao.PKI_ROLE,
             at=f"{profile.address}:{profile.ports.openbao}",
         ),
+        hosts={profile.host: profile.address} if profile.host else {},
     )
 
 
-def _trusting(server: Server, place: Place, authority: Authority) -> Server:
+def _trusting(server: Server, place: Place, trust: Trust) -> Server:
     """The server, with the authorities that it trusts."""
-    file = ConfigFile(path=str(place.trust), content=authority.certificate, mode=0o644)
+    if place.trust is None:
+        return server
+    file = ConfigFile(path=str(place.trust), content=trust.trusted, mode=0o644)
     return server.model_copy(update={"files": (*server.files, file)})
 
 
-def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
+def _hosting(settings: Settings, place: Place, trust: Trust) -> Server:
     """The runner under a supervisor, which also runs the services of the environments, as the lab's does."""
     home = place.home(runner.NAME)
     supervisor = SupervisorPlace(home / "state")
     bundle, keystore = home / "trust.pem", home / "trust.jks"
     jobs = {
-        **dict.fromkeys(trust.VARIABLES, str(bundle)),
+        **dict.fromkeys(VARIABLES, str(bundle)),
         "PATH": JOB_PATH,
         "JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={keystore}",
         "TMPDIR": str(home / "tmp"),
@@ -95,12 +115,12 @@ def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
         "FORGELINE_CACHE": str(home / "cache"),
         "FORGELINE_PIPELINES": str(home / "pipelines"),
     }
-    server = _trusting(runner.describe(settings, place.of(jobs=jobs)), place, authority)
+    server = _trusting(runner.describe(settings, place.of(jobs=jobs)), place, trust)
     described = [
         (supervisor.configuration, daemon_configuration(supervisor, open_files=OPEN_FILES)),
         (supervisor.programs / "runner.conf", program_configuration(supervisor, server)),
-        (home / "profile.yaml", settings.profile_file.read_text(encoding="utf-8")),
-        (supervisor.state / "tls" / "ca.pem", authority.certificate),
+        (home / "profile.yaml", _inner_profile(settings)),
+        *([(supervisor.state / "tls" / "ca.pem", trust.trusted)] if trust.trusted else []),
     ]
     sources = list(_sources(settings, home / "pipelines"))
     folders = sorted({*(path.parent for path, _ in (*described, *sources)), home / "tmp"} - {home})
@@ -121,7 +141,7 @@ def _hosting(settings: Settings, place: Place, authority: Authority) -> Server:
             "preparations": (
                 Preparation(
                     command=("sh", "-c", 'cat "$0" - > "$1"', str(SYSTEM_BUNDLE), str(bundle)),
-                    content=authority.certificate,
+                    content=trust.trusted,
                 ),
                 Preparation(command=(str(place.python), "-c", _KEYSTORE, str(bundle), str(keystore)), content=""),
             ),
@@ -134,6 +154,15 @@ _KEYSTORE = (
     " pathlib.Path(sys.argv[2]).write_bytes(java_truststore(pathlib.Path(sys.argv[1]).read_text()))"
 )
 """A program that writes Java's own form of a file of authorities."""
+
+
+def _inner_profile(settings: Settings) -> str:
+    """The profile as it is read inside: of the proxy's certificate only who is trusted matters there."""
+    text = settings.profile_file.read_text(encoding="utf-8")
+    if settings.profile.certificate is None:
+        return text
+    inner = {key: value for key, value in yaml.safe_load(text).items() if key not in {"certificate", "ca"}}
+    return str(yaml.safe_dump(inner, sort_keys=False))
 
 
 def _sources(settings: Settings, folder: Path) -> list[tuple[Path, str]]:

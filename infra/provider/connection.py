@@ -15,13 +15,14 @@ from typing import Generic, Self, TypeVar
 from infra.clients.container import Containers
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.gitlab import GitLab
+from infra.clients.given import read_given
 from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
 from infra.clients.process import Processes
 from infra.clients.request import Observer
 from infra.core.error import ServerError
 from infra.core.progress import Progress, Silent
-from infra.core.secret import DerivedSecret, SecretRef, SecretValue, parse_secret
+from infra.core.secret import DerivedSecret, GivenSecret, Keeper, SecretRef, SecretValue, parse_secret
 from infra.core.server import Server
 from infra.core.settings import Placement, Settings
 
@@ -204,9 +205,11 @@ class Connections:
     def secret(self, reference: str) -> SecretValue:
         """The value of a reference. Raises ServerError where there is none."""
         parsed = parse_secret(reference)
+        # Nobody has to be asked for these: the proxy and OpenBao's own container are made with some.
+        if isinstance(parsed, GivenSecret) and parsed.keeper is not Keeper.VAULT:
+            return read_given(parsed)
         if not isinstance(parsed, DerivedSecret):
             return self.openbao().resolve(parsed)
-        # Nobody has to be asked for it: OpenBao's own container is made with some.
         if self._local_secret is None:
             raise ServerError("this run has no bootstrap key", where=reference, fix="check the profile")
         return self._local_secret(parsed)

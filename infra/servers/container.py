@@ -50,8 +50,11 @@ def runner_name(settings: Settings) -> str:
     return f"forgeline-{settings.profile.name}"
 
 
-def container(settings: Settings, server: str, *, authority: str) -> Place:
-    """The place of one server. `authority` is the certificate (PEM) that clients of the proxy must trust."""
+def container(settings: Settings, server: str, *, authority: str, trusting: bool) -> Place:
+    """The place of one server. `authority` is the certificate (PEM) of the profile's own authority.
+
+    With `trusting` it finds those that clients of the proxy must trust beside the system's.
+    """
     home = VOLUME / server
     return Place(
         root=VOLUME,
@@ -62,5 +65,5 @@ def container(settings: Settings, server: str, *, authority: str) -> Place:
         runner=runner_name(settings),
         first=(proxy.NAME,),
         authority=authority,
-        trust=home / "ca.pem",
+        trust=home / "ca.pem" if trusting else None,
     )

@@ -26,9 +26,11 @@ class Shown:
     """What the proxy shows to prove who it is."""
 
     certificate: str
-    """In PEM: there until OpenBao's takes its place."""
+    """In PEM: there until OpenBao's takes its place, unless it is `lasting`."""
     key: str
     """A reference to its key."""
+    lasting: bool = False
+    """Whether it is somebody else's, and stays."""
 
 
 def describe(settings: Settings, place: Place, *, upstreams: Mapping[str, str], shown: Shown) -> Server:
@@ -36,7 +38,7 @@ def describe(settings: Settings, place: Place, *, upstreams: Mapping[str, str], 
     home = place.home(NAME)
     ports = settings.profile.ports
     numbers = {"gitlab": ports.gitlab, "nexus": ports.nexus, "openbao": ports.openbao}
-    certificate, key = certificate_file(home), home / "tls" / "key.pem"
+    files, preparations, tls = _lasting(home, shown) if shown.lasting else _first(home, shown)
     return Server(
         name=NAME,
         version="",
@@ -48,20 +50,18 @@ def describe(settings: Settings, place: Place, *, upstreams: Mapping[str, str], 
             ConfigFile(
                 path=str(home / "Caddyfile"),
                 content=_configuration(
-                    settings.profile.address,
+                    settings.hosts[0],
                     place.address,
                     {numbers[name]: f"{upstreams[name]}:{numbers[name]}" for name in numbers},
-                    f"tls {certificate} {key}",
+                    tls,
                 ),
             ),
-            ConfigFile(path=str(key), content="{{key}}", secrets={"key": shown.key}),
+            *files,
         ),
         listeners=tuple(
             Listener(name=name, number=number, address=settings.profile.address) for name, number in numbers.items()
         ),
-        preparations=(
-            Preparation(command=("sh", "-c", 'test -s "$0" || cat > "$0"', certificate), content=shown.certificate),
-        ),
+        preparations=preparations,
         health=health.listens(place.address, ports.openbao),
         readiness=Readiness(probe=Probe.HTTP, url=f"{settings.openbao_url}{WELL}", timeout=30),
         memory_mib=40,
@@ -74,7 +74,21 @@ def certificate_file(home: Path) -> str:
     return str(home / "tls" / "certificate.pem")
 
 
-def _configuration(shown_address: str, address: str, upstreams: Mapping[int, str], tls: str) -> str:
+def _first(home: Path, shown: Shown) -> tuple[tuple[ConfigFile, ...], tuple[Preparation, ...], str]:
+    """The first certificate, which is not put over OpenBao's."""
+    certificate, key = certificate_file(home), str(home / "tls" / "key.pem")
+    write = Preparation(command=("sh", "-c", 'test -s "$0" || cat > "$0"', certificate), content=shown.certificate)
+    return (ConfigFile(path=key, content="{{key}}", secrets={"key": shown.key}),), (write,), f"tls {certificate} {key}"
+
+
+def _lasting(home: Path, shown: Shown) -> tuple[tuple[ConfigFile, ...], tuple[Preparation, ...], str]:
+    """A certificate and its key in one file: another certificate brings its own key."""
+    path = str(home / "tls" / "given.pem")
+    file = ConfigFile(path=path, content=f"{shown.certificate}{{{{key}}}}\n", secrets={"key": shown.key})
+    return (file,), (), f"tls {path} {path}"
+
+
+def _configuration(shown_host: str, address: str, upstreams: Mapping[int, str], tls: str) -> str:
     """A Caddyfile. Certificates are given, so that Caddy asks nobody for any."""
     lines = [
         "{",
@@ -82,7 +96,7 @@ def _configuration(shown_address: str, address: str, upstreams: Mapping[int, str
         "\tpersist_config off",
         "\tauto_https off",
         # Who speaks to an address sends no name.
-        f"\tdefault_sni {shown_address}",
+        f"\tdefault_sni {shown_host}",
         "\tservers {",
         "\t\tprotocols h1 h2",
         "\t}",

@@ -1,4 +1,4 @@
-"""What the proxy shows: a certificate of OpenBao's PKI engine, for its address, for long enough."""
+"""What the proxy shows: a certificate of OpenBao's PKI engine, or the profile's own, for its host, for long enough."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cryptography import x509
 
 from infra.clients.authority import hosts_of, serial_of
 from infra.clients.openbao import OpenBao
+from infra.clients.trust import bundle
 from infra.core.settings import Settings
 from infra.servers.openbao import PKI_MOUNT
 
@@ -23,22 +24,27 @@ def _shown(settings: Settings, server: str) -> x509.Certificate:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def check_certificate_is_openbaos(server: str, settings: Settings, openbao: OpenBao) -> None:
-    shown = _shown(settings, server)
+def check_certificate_is_the_right_one(server: str, settings: Settings, openbao: OpenBao) -> None:
+    shown, given = _shown(settings, server), settings.profile.certificate
+    if given is not None:
+        wanted = x509.load_pem_x509_certificates(settings.beside(given.chain).read_bytes())[0]
+        assert shown == wanted, f"it is {serial_of(shown)}, and the profile gives {serial_of(wanted)}"
+        return
     serial = serial_of(shown)
     assert openbao.read(f"{PKI_MOUNT}/cert/{serial}"), f"OpenBao has not signed the certificate {serial}"
-    assert hosts_of(shown) == [settings.profile.address], f"it is for {hosts_of(shown)}"
+    assert hosts_of(shown) == sorted(settings.hosts), f"it is for {hosts_of(shown)}"
     left = shown.not_valid_after_utc - datetime.now(UTC)
     assert left > timedelta(days=30), f"it ends in {left.days} days"
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def check_only_those_who_trust_the_authority_believe_it(server: str, settings: Settings) -> None:
-    url = f"https://{settings.profile.address}:{getattr(settings.profile.ports, server)}/"
-    trusted = ssl.create_default_context(cafile=str(settings.ca))
+    url = f"https://{settings.hosts[0]}:{getattr(settings.profile.ports, server)}/"
+    trusted = ssl.create_default_context(cafile=str(bundle(settings)))
     assert httpx.get(url, verify=trusted, trust_env=False, timeout=10).status_code < 500
-    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(url, trust_env=False, timeout=10)
+    if settings.ca is not None:
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(url, trust_env=False, timeout=10)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -1,10 +1,12 @@
-"""Certificates for tests: an authority of one's own, and what it signs for 127.0.0.1 and for clients."""
+"""Certificates for tests: authorities of one's own, one below another if need be, and what they sign."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,45 +14,76 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+HOUR = datetime.timedelta(hours=1)
+BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+
 
 class Authority:
-    """A certificate authority."""
+    """A certificate authority, its own root unless it is `below` another."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, below: Self | None = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        signer = below or self
         self._certificate = (
-            _builder(self._name, self._name, self._key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(self._key, SHA256())
+            _builder(self._name, signer._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0 if below else 1), critical=True)
+            .sign(signer._key, SHA256())
         )
 
-    def write(self, folder: Path) -> Path:
-        """`ca.pem`, and `cert.pem` and `key.pem` signed by it, good for both sides; answers the folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+    @property
+    def pem(self) -> str:
+        """Its own certificate."""
+        return self._certificate.public_bytes(Encoding.PEM).decode()
+
+    def sign(
+        self, hosts: Sequence[str], *, begins: datetime.timedelta = -HOUR, lasts: datetime.timedelta = 48 * HOUR
+    ) -> tuple[str, str]:
+        """A new certificate for both sides, of these names and addresses, and its key, in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "either side")])
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        alternatives = x509.SubjectAlternativeName([_general(host) for host in hosts])
         signed = (
-            _builder(name, self._name, key)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-            .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+            _builder(name, self._name, key, begins=begins, lasts=lasts)
+            .add_extension(alternatives, critical=False)
+            .add_extension(x509.ExtendedKeyUsage(BOTH), critical=False)
             .sign(self._key, SHA256())
         )
-        (folder / "ca.pem").write_bytes(self._certificate.public_bytes(Encoding.PEM))
-        (folder / "cert.pem").write_bytes(signed.public_bytes(Encoding.PEM))
-        (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return signed.public_bytes(Encoding.PEM).decode(), pem.decode()
+
+    def write(self, folder: Path) -> Path:
+        """`ca.pem`, and `cert.pem` and `key.pem` signed by it for 127.0.0.1; answers the folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate, key = self.sign(["127.0.0.1"])
+        (folder / "ca.pem").write_text(self.pem)
+        (folder / "cert.pem").write_text(certificate)
+        (folder / "key.pem").write_text(key)
         return folder
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    begins: datetime.timedelta = -HOUR,
+    lasts: datetime.timedelta = 48 * HOUR,
+) -> x509.CertificateBuilder:
+    start = datetime.datetime.now(datetime.UTC) + begins
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(start)
+        .not_valid_after(start + lasts)
     )

@@ -87,10 +87,10 @@ def tls_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory, certificates: Path, tls_port: int) -> Iterator[str]:
-    """The address of an engine that runs for these tests alone."""
+def daemon(tmp_path_factory: pytest.TempPathFactory, certificates: Path, tls_port: int) -> Iterator[Daemon]:
+    """An engine that runs for these tests alone."""
     ensure_installed("dockerd", "docker.io")
-    daemon = Daemon(
+    made = Daemon(
         tmp_path_factory.mktemp("engine"),
         f"--host=tcp://127.0.0.1:{tls_port}",
         "--tlsverify",
@@ -99,11 +99,17 @@ def host(tmp_path_factory: pytest.TempPathFactory, certificates: Path, tls_port:
         f"--tlskey={certificates}/key.pem",
     )
     try:
-        daemon.start()
-        yield daemon.address
+        made.start()
+        yield made
     finally:
-        daemon.stop()
-        shutil.rmtree(daemon.folder, ignore_errors=True)
+        made.stop()
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def host(daemon: Daemon) -> str:
+    """The engine's address."""
+    return daemon.address
 
 
 @pytest.fixture(scope="session")

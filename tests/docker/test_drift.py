@@ -80,6 +80,7 @@ CASES = {
             "tmpfs": ["/run"],
             "networks": {"drifting-inner": ["alias"]},
             "addresses": {"drifting-inner": "10.123.50.8"},
+            "hosts": {"delivery.example.com": "10.123.50.9"},
             "ports": {"8080/tcp": "127.0.0.1:18080"},
             "files": [{"path": "/etc/program/plain", "content": "other\n"}],
             "started_once": "/etc/program/begun",

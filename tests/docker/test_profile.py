@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from infra.operations.pipeline_run import ENDED
 from infra.programs.docker import LIMITS
 from infra.servers.container import HOSTS
 from pipelines.catalogue import load_catalogue
+from tests.docker.certificate import Authority
+from tests.docker.daemon import Daemon
 from tests.trial import FORGELINE, Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_images")]
@@ -264,6 +267,19 @@ def test_down_and_up_keep_the_data(stack: Stack, engine: ContainerEngine, openba
     assert served(stack, JAVA) == version
 
 
+def test_a_killed_engine_is_told_and_the_next_run_finishes(stack: Stack, daemon: Daemon, openbao: OpenBao) -> None:
+    version = served(stack, JAVA)
+    daemon.kill()
+    assert "no container engine answers" in stack.run("up", expect=3).stderr
+    daemon.start()
+    stack.run("up")
+    assert all(server["healthy"] for server in stack.json("status")["servers"])
+    openbao.sign_in()
+    assert download(stack, openbao, version)
+    assert served(stack, JAVA) == version
+    stack.run("drift")
+
+
 def download(stack: Stack, openbao: OpenBao, version: str) -> bytes | None:
     """The Java service's artifact in Nexus."""
     nexus = NexusClient.of(stack.settings, openbao)
@@ -271,6 +287,49 @@ def download(stack: Stack, openbao: OpenBao, version: str) -> bytes | None:
         return nexus.download(MAVEN_RELEASES, f"com/forgeline/trading/{JAVA}/{version}/{JAVA}-{version}.jar")
     finally:
         nexus.close()
+
+
+def test_a_certificate_of_ones_own_is_shown_and_a_renewed_one_too(
+    stack: Stack, engine: ContainerEngine, tmp_path: Path
+) -> None:
+    profile, address = stack.settings.profile_file, stack.settings.profile.address
+    authority, files = Authority("the company's"), {name: tmp_path / name for name in ("chain.pem", "key.pem")}
+    (tmp_path / "ca.pem").write_text(authority.pem)
+
+    def sign(host: str) -> str:
+        texts = dict(zip(files, authority.sign([host]), strict=True))
+        for name, text in texts.items():
+            files[name].write_text(text)
+            files[name].chmod(0o600)
+        return texts["chain.pem"]
+
+    sign("172.31.1.1")
+    given = f"certificate: {{chain: {files['chain.pem']}, key: 'file:{files['key.pem']}'}}\nca: {tmp_path}/ca.pem\n"
+    profile.write_text(profile.read_text() + given)
+    refused = stack.run("up", expect=2).stderr
+    assert "is for 172.31.1.1" in refused
+    assert str(files["chain.pem"]) in refused
+    first = sign(address)
+    stack.run("up")
+    assert shown(stack) == first
+    assert [check for check in stack.json("verify") if check["outcome"] != "passed"] == []
+    assert not stack.json("up")["changed"]
+    again = sign(address)
+    done = stack.json("up")
+    assert [(one["op"], one["name"], one["fields"]) for one in done["changes"]] == [("update", "proxy", ["files"])]
+    assert shown(stack) == again
+    warned = {check["name"]: check for check in stack.json("doctor", expect=None)}["certificate"]
+    assert (warned["verdict"], "good for 1 days" in warned["found"]) == ("warning", True)
+    key = files["key.pem"].read_text().splitlines()[1]
+    everywhere = [path for path in stack.settings.state.rglob("*") if path.is_file()]
+    assert not [path for path in everywhere if key.encode() in path.read_bytes()]
+    assert key not in str(container(engine, "proxy").attrs)
+
+
+def shown(stack: Stack) -> str:
+    """The certificate that the proxy shows, in PEM."""
+    profile = stack.settings.profile
+    return ssl.get_server_certificate((profile.address, profile.ports.gitlab))
 
 
 def test_an_engine_that_is_not_there_is_told(stack: Stack, tmp_path: Path) -> None:

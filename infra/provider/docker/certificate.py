@@ -15,7 +15,7 @@ from cryptography import x509
 from docker.models.containers import Container as Running
 from pydantic import Field
 
-from infra.clients.authority import fits, hosts_of, serial_of, signing_request
+from infra.clients.authority import fits, hosts_of, is_address, serial_of, signing_request
 from infra.clients.container import ContainerFiles
 from infra.core.error import ServerError
 from infra.core.server import ConfigFile
@@ -99,7 +99,9 @@ def _write(connections: Connections, wanted: Certificate) -> Fields:
 
 def _sans(hosts: list[str]) -> dict[str, Any]:
     """What OpenBao's own fields say; it takes them from the request too, where the role lets it."""
-    return {"common_name": hosts[0], "ip_sans": ",".join(host for host in hosts if host.replace(".", "").isdigit())}
+    addresses = [host for host in hosts if is_address(host)]
+    names = [host for host in hosts if host not in addresses]
+    return {"common_name": hosts[0], "ip_sans": ",".join(addresses), "alt_names": ",".join(names)}
 
 
 def _show(container: Running, wanted: Certificate, certificate: x509.Certificate) -> None:

@@ -45,6 +45,7 @@ def _read(connections: Connections, wanted: Container) -> Found | None:
         "tmpfs": sorted(host.get("Tmpfs") or {}),
         "networks": attached(container),
         "addresses": _addresses(container),
+        "hosts": dict(entry.split(":", 1) for entry in sorted(host.get("ExtraHosts") or [])),
         "ports": {
             inside: f"{outside[0]['HostIp']}:{outside[0]['HostPort']}"
             for inside, outside in sorted((host.get("PortBindings") or {}).items())
@@ -120,7 +121,7 @@ CONTAINER = Kind(
             "pids",
             "read_only",
         }
-        | {"capabilities", "hardened", "labels", "working_folder", "addresses", "preparations"}
+        | {"capabilities", "hardened", "labels", "working_folder", "addresses", "hosts", "preparations"}
     ),
     read=_read,
     create=create,

@@ -42,6 +42,8 @@ class Container(Inputs):
     """Networks, and the names under which it is known there beside its own."""
     addresses: dict[str, IPv4] = Field(default_factory=dict)
     """Its fixed address on a network; on the others the engine chooses one."""
+    hosts: dict[str, IPv4] = Field(default_factory=dict)
+    """Names that it knows beside those of the networks, each with its address (`/etc/hosts`)."""
     ports: dict[str, str] = Field(default_factory=dict)
     """Port in the container (`8443/tcp`) to `ADDRESS:PORT` outside."""
     folders: list[Annotated[dict[str, Any], AfterValidator(whole(Folder))]] = Field(default_factory=list)

@@ -62,6 +62,7 @@ def create(connections: Connections, wanted: Container) -> Fields:
         environment=wanted.environment,
         network=first,
         networking_config={first: _endpoint(connections, wanted, first)} if wanted.networks else None,
+        extra_hosts=dict(wanted.hosts),
         ports={inside: _outside(outside) for inside, outside in wanted.ports.items()},
         healthcheck=Health.model_validate(wanted.health).as_engine() if wanted.health else None,
         restart_policy=_restart(wanted),

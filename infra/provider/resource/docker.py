@@ -103,6 +103,7 @@ class Container(pulumi.CustomResource):
     tmpfs: pulumi.Output[Sequence[str]]
     networks: pulumi.Output[Mapping[str, Sequence[str]]]
     addresses: pulumi.Output[Mapping[str, str]]
+    hosts: pulumi.Output[Mapping[str, str]]
     ports: pulumi.Output[Mapping[str, str]]
     folders: pulumi.Output[Sequence[Mapping[str, Any]]]
     files: pulumi.Output[Sequence[Mapping[str, Any]]]
@@ -139,6 +140,7 @@ class Container(pulumi.CustomResource):
         tmpfs: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         networks: pulumi.Input[Mapping[str, pulumi.Input[Sequence[str]]]] | None = None,
         addresses: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        hosts: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         folders: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
         files: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
@@ -175,6 +177,7 @@ class Container(pulumi.CustomResource):
                 "tmpfs": tmpfs,
                 "networks": networks,
                 "addresses": addresses,
+                "hosts": hosts,
                 "ports": ports,
                 "folders": folders,
                 "files": files,

@@ -162,3 +162,33 @@ def test_jobs_in_containers_find_only_advisories_that_are_in_their_image(tmp_pat
     assert "infra/" in caught.value.fix
     fine = write(tmp_path, text.replace("FOLDER", "infra/profiles/advisories"))
     assert load_settings({"FORGELINE_PROFILE": str(fine)}).profile.advisories == Path("infra/profiles/advisories")
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("ca: ca.pem", "signed by the profile's own authority"),
+        ("certificate: {chain: chain.pem, key: 'vault:a/b#key'}", "certificate.key: is kept in Vault"),
+        ("certificate: {chain: chain.pem, key: '-----BEGIN PRIVATE KEY-----'}", "does not name where"),
+        ("host: 10.0.0.1", "host: "),
+        ("host: https://delivery.example.com", "host: "),
+    ],
+)
+def test_a_certificate_is_given_whole_and_its_key_by_a_reference(tmp_path: Path, line: str, what: str) -> None:
+    (tmp_path / "ca.pem").write_text("theirs\n")
+    text = f"name: containers\nplacement: docker\n{line}\nenvironment_port_offsets: {{dev: 1}}\n"
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_settings({"FORGELINE_PROFILE": str(write(tmp_path, text))})
+    (finding,) = caught.value.findings
+    assert finding.line == 3
+    assert what in finding.message
+    assert "BEGIN" not in f"{finding.message}{finding.fix}"
+
+
+def test_a_name_is_in_the_addresses_of_the_servers(tmp_path: Path) -> None:
+    text = "name: containers\nplacement: docker\naddress: 172.31.250.1\nhost: delivery.example.com\n"
+    profile = write(tmp_path, f"{text}environment_port_offsets: {{dev: 1}}\n")
+    settings = load_settings({"FORGELINE_PROFILE": str(profile)})
+    assert settings.gitlab_url == "https://delivery.example.com:8929"
+    assert settings.hosts == ("delivery.example.com", "172.31.250.1")
+    assert settings.environment_address == "172.31.250.1"

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from infra.clients.authority import Authority, ensure_authority
+from infra.clients.authority import PROXY_KEY, Authority, ensure_authority
 from infra.core.server import Server
 from infra.core.settings import Settings, load_settings
 from infra.programs.container import Image
-from infra.programs.docker import LIMITS, containers, docker_servers
+from infra.programs.docker import LIMITS, Trust, containers, docker_servers
 from infra.programs.lab import lab_servers
 from infra.servers.container import HOSTS
+from infra.servers.proxy import Shown
 
+IMAGES = {name: Image(name=f"forgeline/{name}:1", identifier="sha256:1") for name in HOSTS}
 NAMES = ("proxy", "openbao", "nexus", "gitlab", "runner")
 
 
@@ -31,8 +33,14 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def servers(settings: Settings, authority: Authority) -> dict[str, Server]:
-    return {server.name: server for server in docker_servers(settings, authority)}
+def trust(authority: Authority) -> Trust:
+    shown = Shown(certificate=authority.first, key=str(PROXY_KEY))
+    return Trust(authority=authority.certificate, shown=shown, trusted=authority.certificate)
+
+
+@pytest.fixture
+def servers(settings: Settings, trust: Trust) -> dict[str, Server]:
+    return {server.name: server for server in docker_servers(settings, trust)}
 
 
 def test_they_are_those_of_the_lab_and_the_proxy(servers: dict[str, Server], settings: Settings) -> None:
@@ -108,7 +116,46 @@ def test_the_limits_leave_the_machine_something(gib: int) -> None:
     assert sum(LIMITS[gib].values()) <= gib * 1024 * 0.8
 
 
-def test_the_proxy_is_shown_with_the_profiles_address(settings: Settings) -> None:
-    made = containers(settings, {name: Image(name=f"forgeline/{name}:1", identifier="sha256:1") for name in HOSTS}, {})
+def test_the_proxy_is_shown_with_the_profiles_address(settings: Settings, trust: Trust) -> None:
+    made = containers(settings, IMAGES, {}, shown=trust.shown)
+    assert made.certificate is not None
     assert made.certificate.hosts == ("172.31.250.1",)
     assert made.gateway == "172.31.250.1"
+
+
+OWN = "name: docker\nplacement: docker\naddress: 172.31.250.1\nhost: delivery.example.com\nca: ca.pem\n" + (
+    "certificate: {chain: chain.pem, key: 'file:/etc/key.pem'}\nenvironment_port_offsets: {dev: 1}\n"
+)
+
+
+def test_somebody_elses_certificate_takes_the_place_of_openbaos(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "ca.pem").write_text("theirs\n")
+    (tmp_path / "own.yaml").write_text(OWN)
+    settings = load_settings({"FORGELINE_PROFILE": str(tmp_path / "own.yaml"), "HOME": str(tmp_path)})
+    shown = Shown(certificate="chain\n", key="file:/etc/key.pem", lasting=True)
+    own = Trust(authority=authority.certificate, shown=shown, trusted="theirs\n")
+    servers = {server.name: server for server in docker_servers(settings, own)}
+    files = {file.path: file for file in servers["proxy"].files}
+    assert files["/srv/proxy/tls/given.pem"].content == "chain\n{{key}}\n"
+    assert files["/srv/proxy/tls/given.pem"].secrets == {"key": "file:/etc/key.pem"}
+    assert "tls /srv/proxy/tls/given.pem /srv/proxy/tls/given.pem" in files["/srv/proxy/Caddyfile"].content
+    assert servers["proxy"].preparations == ()
+    inner = {file.path: file.content for file in servers["runner"].files}
+    assert inner["/srv/runner/ca.pem"] == inner["/srv/runner/state/tls/ca.pem"] == "theirs\n"
+    assert "ca" not in inner["/srv/runner/profile.yaml"].replace("placement", "").replace("advisories", "")
+    assert "https://delivery.example.com:8929" in inner["/srv/runner/config.toml"]
+    made = containers(settings, IMAGES, {}, shown=shown)
+    assert made.certificate is None
+    assert made.hosts == {"delivery.example.com": "172.31.250.1"}
+
+
+def test_where_the_systems_authorities_will_do_nobody_is_told_of_others(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "own.yaml").write_text(OWN.replace("ca: ca.pem\n", ""))
+    settings = load_settings({"FORGELINE_PROFILE": str(tmp_path / "own.yaml"), "HOME": str(tmp_path)})
+    assert settings.ca is None
+    shown = Shown(certificate="chain\n", key="file:/etc/key.pem", lasting=True)
+    own = Trust(authority=authority.certificate, shown=shown, trusted="")
+    servers = {server.name: server for server in docker_servers(settings, own)}
+    assert not any(file.path.endswith("ca.pem") for server in servers.values() for file in server.files)
+    assert "tls-ca-file" not in {file.path: file.content for file in servers["runner"].files}["/srv/runner/config.toml"]
+    assert "SSL_CERT_FILE" not in servers["openbao"].environment
