@@ -15,7 +15,6 @@ from pathlib import Path
 import certifi
 
 from infra.core.document import write_text
-from infra.core.error import BadInputError
 from infra.core.settings import Placement, Settings
 
 _SYSTEM = (
@@ -54,20 +53,11 @@ def bundle(settings: Settings) -> Path | None:
 def authorities(ca: Path) -> str:
     """The system's authorities and those of `ca`, as PEM. Raises BadInputError for what is no file of certificates."""
     # Only a profile with authorities of its own needs the library.
-    from cryptography import x509
+    from infra.clients.certificate import certificates
 
-    try:
-        own = ca.read_bytes()
-        x509.load_pem_x509_certificates(own)
-    except OSError as error:
-        raise BadInputError(f"can't be read: {error.strerror}", where=str(ca)) from error
-    except ValueError as error:
-        raise BadInputError(
-            "is not a file of certificates", where=str(ca), fix="give PEM: -----BEGIN CERTIFICATE----- and on"
-        ) from error
-    return (
-        f"{system().read_text(encoding='ascii', errors='ignore').rstrip()}\n{own.decode('ascii', 'ignore').strip()}\n"
-    )
+    certificates(ca)
+    both = [file.read_text(encoding="ascii", errors="ignore").strip() for file in (system(), ca)]
+    return "\n".join([*both, ""])
 
 
 def system() -> Path:

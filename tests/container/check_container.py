@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ import pytest
 from infra.clients.container import PROFILE_LABEL, SERVER_LABEL
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.openbao import OpenBao
-from infra.core.server import Server
 from infra.core.settings import Settings
 from infra.programs.docker import limits
 from infra.servers.container import HOSTS, address, home, housing
@@ -59,17 +58,28 @@ def check_only_capabilities_that_its_image_needs(server: str, inside: Inside, se
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def check_only_its_volumes_are_written(
-    server: str, inside: Inside, settings: Settings, described: Mapping[str, Server]
-) -> None:
+def check_only_its_volumes_are_written(server: str, inside: Inside, settings: Settings) -> None:
     host, its = inside(server), housing(settings, server)
-    wanted = "ro" if its.read_only else "rw"
-    assert wanted in host.mount_point("/").options, f"{server}'s own file system is not {wanted}"
+    written = "rw" in host.mount_point("/").options
+    assert not (its.read_only and written), f"{server}'s own file system may be written"
     for volume in its.volumes.values():
         assert "rw" in host.mount_point(str(volume)).options, f"{server}'s volume {volume} may not be written"
-    for folder in described[server].folders:
-        mode = host.file(folder.path).mode
-        assert mode == folder.mode, f"{folder.path} has mode {mode:o}"
+    if its.home is None:
+        folder = host.file(str(home(settings, server)))
+        assert folder.mode == 0o700, f"{folder.path} has mode {folder.mode:o}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def check_nothing_of_the_machine_is_mounted(
+    server: str, inspected: Inspected, engine: ContainerEngine, settings: Settings
+) -> None:
+    mounts = inspected(server)["Mounts"]
+    machines = [mount["Source"] for mount in mounts if mount["Type"] != "volume"]
+    assert not machines, f"{server} has the machine's {', '.join(machines)}"
+    mine = {PROFILE_LABEL: settings.profile.name}.items()
+    volumes = [engine.client.volumes.get(mount["Name"]).attrs for mount in mounts]
+    others = [one["Name"] for one in volumes if not mine <= (one["Labels"] or {}).items()]
+    assert not others, f"{server} has volumes that are not the profile's: {', '.join(others)}"
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -108,7 +118,9 @@ def check_only_the_proxy_is_published(engine: ContainerEngine, settings: Setting
         for container in engine.client.containers.list(filters=mine)
     }
     outside = {(settings.profile.address, port) for port in _ports(settings)["proxy"]}
-    assert {server: ports for server, ports in published.items() if ports} == {"proxy": outside}
+    assert {server: ports for server, ports in published.items() if ports} == {"proxy": outside}, (
+        f"published: {published}"
+    )
 
 
 def check_secrets_are_not_shown_by_the_engine(inspected: Inspected, openbao: OpenBao) -> None:

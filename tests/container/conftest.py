@@ -12,9 +12,7 @@ import testinfra
 from infra.clients.container_engine import ContainerEngine
 from infra.clients.openbao import OpenBao
 from infra.core.naming import container_name
-from infra.core.server import Server
 from infra.core.settings import Settings, load_settings
-from infra.operations import docker_profile
 from infra.toolchain.pin import Pins, load_pins
 
 Inside = Callable[[str], Any]
@@ -42,12 +40,6 @@ def inside(settings: Settings) -> Inside:
 def inspected(settings: Settings, engine: ContainerEngine) -> Callable[[str], dict[str, Any]]:
     """A server's container, as the engine tells of it."""
     return lambda server: dict(engine.client.containers.get(container_name(settings.profile.name, server)).attrs)
-
-
-@pytest.fixture(scope="session")
-def described(settings: Settings) -> dict[str, Server]:
-    """The servers' descriptions, by their names."""
-    return {server.name: server for server in docker_profile.servers(settings)}
 
 
 @pytest.fixture(scope="session")

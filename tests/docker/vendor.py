@@ -13,7 +13,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from infra.images.entry import from_tar
 from infra.images.image import Image
+from infra.images.trust import JAVA
 from infra.toolchain.pin import machine
 
 NET_BIND_SERVICE = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -86,9 +88,10 @@ class Layer:
         entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, owner, group
         self._entries.append((entry, b""))
 
-    def program(self, path: str, content: str | Path, *, capability: bytes = b"") -> None:
+    def program(self, path: str, content: str | bytes | Path, *, capability: bytes = b"") -> None:
         """A program, with the capability that its file has."""
-        data = content.read_bytes() if isinstance(content, Path) else content.encode()
+        content = content.encode() if isinstance(content, str) else content
+        data = content.read_bytes() if isinstance(content, Path) else content
         entry = tarfile.TarInfo(path)
         entry.mode, entry.size = 0o755, len(data)
         if capability:
@@ -150,6 +153,8 @@ def laid_out(
             # Java and Nexus are where our image has them; what the vendor's has, calls them.
             below = [below[0], workbench, *(tool_layer(image, index) for index in (1, 2))]
             layer.folder("nexus-data", owner=200, group=200)
+            # Whom Java trusts: the layer that has curl takes it away.
+            layer.program(JAVA, from_tar(tool_layer(image, 0))[JAVA].read())
             layer.program("opt/sonatype/nexus/bin/nexus", NEXUS_SCRIPT)
             config = {
                 "User": "200:200",
