@@ -26,7 +26,8 @@ from infra.operations.images import Images
 from infra.operations.verify import SUITES, parse_report
 from infra.programs.docker import LIMITS
 from infra.servers import health
-from infra.servers.container import USER, address
+from infra.servers.container import address
+from infra.servers.housing import USER
 from infra.servers.proxy import NAME as SERVER
 from tests.docker.test_images import Recorder
 
@@ -124,7 +125,7 @@ CASES = {
     ),
     "useless": Case(
         given={"mounts": [Mount(target="/srv", source="checked-own", type="volume", read_only=True)]},
-        says={"only its volumes are written": "volume may not be written"},
+        says={"only its volumes are written": "volume /srv may not be written"},
     ),
     "dead": Case(
         script="exit 7",
