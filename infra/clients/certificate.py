@@ -46,10 +46,13 @@ def read_certificate(
             where=str(file),
             fix=f"give the key that it was requested with in `certificate.key` (now {key}); in the file it comes first",
         )
-    now = datetime.now(UTC)
-    if not first.not_valid_before_utc <= now < first.not_valid_after_utc:
-        when = f"from {first.not_valid_before_utc:%Y-%m-%d} to {first.not_valid_after_utc:%Y-%m-%d}"
-        raise BadInputError(f"is good {when} only", where=str(file), fix="have another signed, and put it there")
+    for number, one in enumerate(chain, 1):
+        if not one.not_valid_before_utc <= datetime.now(UTC) < one.not_valid_after_utc:
+            which = "" if one is first else f"in its certificate {number} "
+            when = f"from {one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%d}"
+            raise BadInputError(
+                f"{which}is good {when} only", where=str(file), fix="have another signed, and put it there"
+            )
     if not is_for(first, host):
         raise BadInputError(
             f"is for {', '.join(hosts_of(first)) or 'nobody'}, and the servers are called {host}",
@@ -57,7 +60,8 @@ def read_certificate(
             fix=f"have one signed with {host} among its alternative names, or set `host` to a name that it has",
         )
     _check_trust(chain, file, trusted)
-    return GivenCertificate(chain=file.read_text(encoding="ascii").strip() + "\n", ends=first.not_valid_after_utc)
+    ends = min(one.not_valid_after_utc for one in chain)
+    return GivenCertificate(chain=file.read_text(encoding="ascii").strip() + "\n", ends=ends)
 
 
 def is_for(certificate: x509.Certificate, host: str) -> bool:

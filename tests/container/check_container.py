@@ -61,6 +61,19 @@ def check_only_its_volume_is_written(server: str, inside: Inside) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
+def check_nothing_of_the_machine_is_mounted(
+    server: str, inspected: Inspected, engine: ContainerEngine, settings: Settings
+) -> None:
+    mounts = inspected(server)["Mounts"]
+    machines = [mount["Source"] for mount in mounts if mount["Type"] != "volume"]
+    assert not machines, f"{server} has the machine's {', '.join(machines)}"
+    mine = {PROFILE_LABEL: settings.profile.name}.items()
+    volumes = [engine.client.volumes.get(mount["Name"]).attrs for mount in mounts]
+    others = [one["Name"] for one in volumes if not mine <= (one["Labels"] or {}).items()]
+    assert not others, f"{server} has volumes that are not the profile's: {', '.join(others)}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def check_files_with_secrets_are_private(server: str, inside: Inside) -> None:
     loose = inside(server).check_output("find %s -type f -perm /077 -name '*key*'", f"{VOLUME}/{server}").split()
     assert not loose, f"others may read {', '.join(loose)}"
@@ -95,7 +108,9 @@ def check_only_the_proxy_is_published(engine: ContainerEngine, settings: Setting
         for container in engine.client.containers.list(filters=mine)
     }
     outside = {(settings.profile.address, port) for port in _ports(settings)["proxy"]}
-    assert {server: ports for server, ports in published.items() if ports} == {"proxy": outside}
+    assert {server: ports for server, ports in published.items() if ports} == {"proxy": outside}, (
+        f"published: {published}"
+    )
 
 
 def check_secrets_are_not_shown_by_the_engine(inspected: Inspected, openbao: OpenBao) -> None:

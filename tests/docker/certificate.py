@@ -21,12 +21,12 @@ BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 class Authority:
     """A certificate authority, its own root unless it is `below` another."""
 
-    def __init__(self, name: str, *, below: Self | None = None) -> None:
+    def __init__(self, name: str, *, below: Self | None = None, lasts: datetime.timedelta = 48 * HOUR) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signer = below or self
         self._certificate = (
-            _builder(self._name, signer._name, self._key)
+            _builder(self._name, signer._name, self._key, lasts=lasts)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0 if below else 1), critical=True)
             .sign(signer._key, SHA256())
         )

@@ -63,6 +63,9 @@ func main() {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	if mode == "tls" {
+		go http.ListenAndServeTLS(":8443", os.Args[2], os.Args[3], nil)
+	}
 	go http.ListenAndServe(":8080", http.FileServer(http.Dir("/data")))
 	fmt.Println("serving")
 	<-stop

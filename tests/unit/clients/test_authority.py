@@ -16,7 +16,7 @@ from infra.clients.authority import PROXY_KEY, ensure_authority, fits, hosts_of,
 from infra.clients.bootstrap import derive
 
 KEY = bytes(range(32))
-HOSTS = ("172.31.250.1", "forge.example.com")
+HOSTS = ("172.31.250.1", "forge.example.com", "fd00::7")
 
 
 def test_it_is_made_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -82,6 +83,15 @@ def test_one_for_others_is_refused(ground: Ground, hosts: list[str], host: str) 
     assert str(ground.folder / "chain.pem") in caught.value.where
 
 
+def test_it_ends_with_the_first_of_its_chain_that_does(ground: Ground) -> None:
+    between = Authority("the company's short one", below=ROOT, lasts=24 * HOUR)
+    certificate, key = between.sign([HOST])
+    ground.put(certificate + between.pem, key)
+    both = x509.load_pem_x509_certificates((certificate + between.pem).encode())
+    assert both[1].not_valid_after_utc < both[0].not_valid_after_utc
+    assert ground.read().ends == both[1].not_valid_after_utc
+
+
 def another_key(ground: Ground) -> None:
     ground.put(ROOT.sign([HOST])[0], ROOT.sign([HOST])[1])
 
@@ -92,6 +102,12 @@ def over(ground: Ground) -> None:
 
 def not_yet(ground: Ground) -> None:
     ground.put(*ROOT.sign([HOST], begins=HOUR))
+
+
+def over_between(ground: Ground) -> None:
+    between = Authority("the company's last", below=ROOT, lasts=HOUR / 2)
+    certificate, key = between.sign([HOST])
+    ground.put(certificate + between.pem, key)
 
 
 def unknown_authority(ground: Ground) -> None:
@@ -138,6 +154,7 @@ def not_there(ground: Ground) -> None:
         (another_key, "is not for the key", "chain.pem"),
         (over, "is good from", "chain.pem"),
         (not_yet, "is good from", "chain.pem"),
+        (over_between, "in its certificate 2 is good from", "chain.pem"),
         (unknown_authority, "nobody here trusts its authority: CN=nobody's", "chain.pem"),
         (without_what_is_between, "nobody here trusts its authority: CN=the company's second", "chain.pem"),
         (with_another_between, "certificate 2 did not sign the one before", "chain.pem"),
