@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FORGELINE := $(BIN)/forgeline
 
 .DEFAULT_GOAL := help
-.PHONY: help up status credentials tools down destroy verify test test-likeness lint format unit load pages lab test-docker bench lock
+.PHONY: help install up status credentials tools down destroy verify test test-likeness lint format unit load pages lab test-docker bench lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+install: $(VENV)/.ready ## install Forgeline's Python packages, and nothing else
 
 up: $(VENV)/.ready ## bring everything up, or finish what a killed run began
 	@$(FORGELINE) up

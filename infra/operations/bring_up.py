@@ -17,6 +17,7 @@ from infra.core.settings import Placement, Settings
 from infra.operations import desired
 from infra.operations.check import Verdict
 from infra.operations.doctor import examine, java, mended
+from infra.operations.proof import prove
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
@@ -29,7 +30,11 @@ from infra.programs.session import Session
 from infra.programs.stack import Layer, Stack
 from pipelines.source import Source
 
+PROVEN = "proven"
+"""A file in the state folder that is there when the stack, as it is, did once what it is there for."""
+
 MADE = (
+    PROVEN,
     "deployments",
     "runner",
     "gitlab",
@@ -101,6 +106,7 @@ class Bringing(Work):
                         [s for s in stacks if s.layer is not Layer.FOUNDATION], refresh=refresh
                     )
                     self._wait_ready(opened)
+                self._prove(opened, changed=any(plan.changes for plan in plans))
             return Outcome(plans=tuple(plans), writes=self.writes, phases=self.seconds)
 
     def preview(self) -> list[Plan]:
@@ -220,6 +226,21 @@ class Bringing(Work):
 
             source = Source.of(self.settings, self.catalogue)
             decide(source, releases(), check_pipelines, file=self.settings.release_file)
+
+    def _prove(self, opened: Open, *, changed: bool) -> None:
+        """Proves containers by real use after a change, and until it once went well.
+
+        In the lab the first pipelines, which follow within seconds, prove the same.
+        """
+        if self.settings.profile.placement is not Placement.DOCKER:
+            return
+        proven = self.settings.state / PROVEN
+        if changed:
+            proven.unlink(missing_ok=True)
+        if not proven.is_file():
+            with self.phase("Proof") as opened.current.progress:
+                prove(opened, self.catalogue, opened.current.progress)
+            proven.touch()
 
     def _wait_ready(self, opened: Open) -> None:
         for server in desired.servers(self.settings, opened.tools):

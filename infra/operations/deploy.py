@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.clients import trust
+from infra.clients.supervisor import Supervisor
 from infra.core.document import nearest
 from infra.core.error import BadInputError, ToolError
 from infra.core.naming import dependency_variable
@@ -158,6 +159,9 @@ def _play(
     item = f"{service.name} in {environment}"
     progress.start(item, f"deploying {version}")
     with _only_one(folder, item):
+        if settings.existing:
+            # Where Forgeline runs servers, the supervisor came with them; here services are all that it looks after.
+            Supervisor(settings.state).ensure_running()
         try:
             run = run_playbook(
                 "deploy_service",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from infra.core.settings import Settings
 from infra.operations import desired
 from infra.programs.session import Session
 from infra.provider.connection import Connections
+from infra.toolchain.pin import load_pins
 from infra.toolchain.toolchain import InstalledTool, Toolchain, needed
 from pipelines.catalogue import Catalogue
 
@@ -68,10 +69,13 @@ class Work:
             yield progress
         self.seconds[title] = time.monotonic() - began
 
-    def tools(self) -> Mapping[str, InstalledTool]:
-        """The tools that this profile needs, got where they are missing. Raises ToolError for one that can't be had."""
+    def tools(self, names: Iterable[str] = ()) -> Mapping[str, InstalledTool]:
+        """The tools that this profile needs, or those named, got where they are missing.
+
+        Raises BadInputError for a name that no tool has, ToolError for a tool that can't be had.
+        """
         with self.phase("Tools") as progress:
-            return Toolchain.of(self.settings, self.environ).ensure(needed(self.settings), progress)
+            return Toolchain.of(self.settings, self.environ).ensure(tuple(names) or needed(self.settings), progress)
 
     @contextmanager
     def session(self, tools: Mapping[str, InstalledTool], *, start: bool = True) -> Iterator[Open]:
@@ -97,3 +101,8 @@ class Work:
     def observe(self, verb: str, path: str, _status: int) -> None:
         """Counts a request if it may have changed something."""
         self.writes += writes(verb, path)
+
+
+def tool_names() -> list[str]:
+    """Every tool that can be asked for by its name."""
+    return sorted(load_pins().tools)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from infra.core.naming import GITLAB_ROOT, RUNNER_TOKEN
 from infra.core.server import ConfigFile, Folder, Probe, Readiness, Server
@@ -13,6 +14,8 @@ from infra.servers.place import Place
 NAME = "runner"
 
 POLITE = ("nice", "-n", "10")
+
+_EXECUTOR = ('  executor = "shell"', '  shell = "bash"')
 
 
 def describe(settings: Settings, place: Place) -> Server:
@@ -57,6 +60,15 @@ def describe(settings: Settings, place: Place) -> Server:
     )
 
 
+def template(jobs: Mapping[str, str]) -> str:
+    """What a runner that somebody else registers must be, so that jobs get these variables.
+
+    For `gitlab-runner register --template-config`
+    (https://docs.gitlab.com/runner/register/#register-with-a-configuration-template).
+    """
+    return "\n".join(["[[runners]]", *_EXECUTOR, _environment(jobs), ""])
+
+
 def _configuration(settings: Settings, place: Place) -> str:
     home = place.home(NAME)
     variables = {**place.jobs, "HOME": str(home / "home")}
@@ -74,12 +86,15 @@ def _configuration(settings: Settings, place: Place) -> str:
         f"  url = {json.dumps(settings.gitlab_url)}",
         '  token = "{{token}}"',
         *([f"  tls-ca-file = {json.dumps(str(place.trust))}"] if place.trust else []),
-        '  executor = "shell"',
-        '  shell = "bash"',
+        *_EXECUTOR,
         f"  builds_dir = {json.dumps(str(home / 'builds'))}",
         f"  cache_dir = {json.dumps(str(home / 'cache'))}",
         f"  request_concurrency = {settings.profile.runner_concurrency}",
-        f"  environment = {json.dumps([f'{name}={value}' for name, value in sorted(variables.items())])}",
+        _environment(variables),
         "",
     ]
     return "\n".join(lines)
+
+
+def _environment(variables: Mapping[str, str]) -> str:
+    return f"  environment = {json.dumps([f'{name}={value}' for name, value in sorted(variables.items())])}"

@@ -82,7 +82,7 @@ def stack(host: str, engine: ContainerEngine, tmp_path_factory: pytest.TempPathF
     made = Stack(folder, {**os.environ, **own})
     try:
         assert killed_when_begun(made, engine, "nexus")
-        made.run("up", timeout=3600)
+        (folder / "up.log").write_text(made.run("up", timeout=3600).stderr)
         yield made
     finally:
         made.run("destroy", "--yes")
@@ -124,6 +124,13 @@ def mine(engine: ContainerEngine) -> dict[str, int]:
         "volumes": len(client.volumes.list(filters=label)),
         "networks": len(client.networks.list(filters=label)),
     }
+
+
+def test_up_ends_when_every_server_has_done_what_it_is_for(stack: Stack) -> None:
+    told = (stack.folder / "up.log").read_text().partition("Proof")[2]
+    assert "a secret was read" in told
+    assert "an artifact was put and got" in told
+    assert "a job was run: validate of trading/" in told
 
 
 def test_a_second_up_changes_nothing(stack: Stack) -> None:

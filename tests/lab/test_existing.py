@@ -12,10 +12,12 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -32,6 +34,7 @@ from infra.operations.status import gitlab_client
 from infra.operations.work import Work
 from infra.toolchain.toolchain import Toolchain
 from pipelines.catalogue import Catalogue
+from tests.lab.journey import green
 from tests.trial import Stack
 from tests.trial import stack as new_stack
 
@@ -41,6 +44,7 @@ PAGE = (ROOT / "docs" / "existing.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
 POLICY = re.search(r"```hcl\n(.*?)```", PAGE, re.S)
 PRIVILEGES = re.search(r"```text\n(.*?)```", PAGE, re.S)
+REGISTER = re.search(r"```console\n(gitlab-runner register .*?)```", PAGE, re.S)
 SECRET = "An0ther-Secret-99"
 JSON = dict[str, Any]
 
@@ -57,12 +61,16 @@ class Company:
 
     def run(self, command: str, *, expect: int = 0) -> str:
         """What a command of the page prints, to either stream; it must end with `expect`."""
+        ended = self.command(self.forgeline, command, expect=expect)
+        return ended.stdout + ended.stderr
+
+    def command(self, place: Stack, command: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """A command of the page that was run in a place: Forgeline's own, or the runner's."""
         assert command in COMMANDS, f"the page does not have: {command}"
         self.done.append(command)
-        profile = self.forgeline.environment["FORGELINE_PROFILE"]
+        profile = place.environment["FORGELINE_PROFILE"]
         words = [profile if word == "existing" else word for word in shlex.split(command)[1:]]
-        ended = self.forgeline.run(*words, expect=expect)
-        return ended.stdout + ended.stderr
+        return place.run(*words, expect=expect)
 
     def checks(self, *, expect: int) -> dict[str, JSON]:
         """What the doctor says, by the checks' names."""
@@ -107,6 +115,9 @@ def company(servers: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     delivery = gitlab.api.groups.create({"name": "delivery", "path": "delivery", "parent_id": acme.id})
     trading = gitlab.api.groups.create({"name": "Old trading", "path": "trading", "parent_id": delivery.id})
     gitlab.api.projects.create({"name": "legacy", "namespace_id": trading.id})
+    # What runs jobs for the whole company is for others' jobs.
+    (shared,) = gitlab.api.runners_all.list(get_all=True)
+    gitlab.api.runners.update(shared.id, {"description": "shared", "tag_list": "windows", "run_untagged": False})
     token = delivery.access_tokens.create({"name": "forgeline", "scopes": ["api"], "access_level": 30})
     profile = folder / "company.yaml"
     profile.write_text(
@@ -117,6 +128,7 @@ def company(servers: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         f'  nexus: {{url: "{settings.nexus_url}", username: delivery, password: "{KEPT}"}}\n'
         f'  openbao: {{url: "{settings.openbao_url}", username: delivery, password: "env:VAULT_PASSWORD"}}\n'
         f"environment_port_offsets: {json.dumps(settings.profile.environment_port_offsets)}\n"
+        "advisories: infra/profiles/advisories\n"
     )
     (folder / "gitlab").write_text(token.token)
     (folder / "gitlab").chmod(0o600)
@@ -156,8 +168,39 @@ def by_hand(openbao: OpenBao, nexus: NexusClient, servers: Stack) -> None:
     nexus.upload("raw-releases", "/old/thing.txt", b"kept since years")
 
 
+@pytest.fixture(scope="module")
+def machine(company: Company) -> Iterator[Stack]:
+    """Where the company's runner is, whose jobs get the variables of the page."""
+    state = company.forgeline.folder / "jobs"
+    kept = {name: value for name, value in company.forgeline.environment.items() if name != "VAULT_PASSWORD"}
+    yield Stack(company.forgeline.folder, {**kept, "FORGELINE_STATE": str(state)})
+    # Jobs started it, to look after what they deployed.
+    Supervisor(state).shutdown()
+
+
+@pytest.fixture(scope="module")
+def runner(company: Company, machine: Stack, servers: Stack) -> Iterator[str]:
+    """What the company calls the runner of its group, which it registers and runs as the page says."""
+    assert REGISTER is not None
+    group = company.gitlab.api.groups.get("acme/delivery").id
+    wanted = {"runner_type": "group_type", "group_id": group, "description": "builds", "tag_list": "linux"}
+    made: Any = company.gitlab.api.http_post("/user/runners", post_data={**wanted, "run_untagged": True})
+    template = company.command(machine, "forgeline runner --profile existing").stdout
+    (machine.folder / "forgeline.toml").write_text(template)
+    program = Toolchain.of(servers.settings, servers.environment).find("gitlab-runner")
+    assert program is not None
+    config = ("--config", str(machine.folder / "config.toml"))
+    given = {"CI_SERVER_URL": servers.settings.gitlab_url, "CI_SERVER_TOKEN": made["token"]}
+    register = [str(program.path), *shlex.split(REGISTER[1])[1:], *config]
+    subprocess.run(register, cwd=machine.folder, env={**os.environ, **given}, capture_output=True, check=True)
+    run = (str(program.path), "run", *config, "--working-directory", str(machine.folder))
+    with subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        yield str(wanted["description"])
+        process.terminate()
+
+
 def cancel(company: Company, project: str) -> None:
-    """Its pipelines run elsewhere; here they would only take time from what is looked at."""
+    """Its pipelines would only take time from what is looked at; another one's is followed to its end."""
     for pipeline in company.gitlab.project(project).pipelines.list(get_all=True):
         pipeline.cancel()
 
@@ -176,6 +219,7 @@ def snapshot(company: Company) -> JSON:
             company.nexus.repository(one["format"], one["type"], one["name"])
             for one in sorted(company.nexus.repositories(), key=lambda one: str(one["name"]))
         ],
+        "runners": sorted((one.description, one.paused) for one in company.gitlab.api.runners_all.list(get_all=True)),
         "realms": company.nexus.realms(),
         "anonymous": company.nexus.anonymous(),
     }
@@ -201,7 +245,9 @@ def test_capabilities_are_read_from_the_servers(company: Company) -> None:
     (token,) = company.gitlab.group("acme/delivery").access_tokens.list(get_all=True)
     company.gitlab.group("acme/delivery").members.update(token.user_id, {"access_level": 50})
     checks = company.checks(expect=0)
-    assert {check["verdict"] for check in checks.values()} == {"fine"}
+    assert {name for name, check in checks.items() if check["verdict"] != "fine"} == {"gitlab runners"}
+    assert "pipelines would wait" in checks["gitlab runners"]["found"]
+    assert checks["gitlab runner shared"]["found"] == "of the instance, online; tags: windows; no jobs without tags"
     assert checks["vault product"]["found"] == "OpenBao"
     assert re.fullmatch(r"\d+\.\d+\.\d+", checks["vault version"]["found"])
     assert "userpass (userpass)" in checks["vault auth methods"]["found"]
@@ -235,7 +281,6 @@ def test_up_makes_the_rest_and_a_second_one_changes_nothing(company: Company) ->
     assert {"acme/delivery/platform", "acme/delivery/teams/risk"} <= groups
     assert not {"platform", "trading", "teams"} & groups
     project = company.gitlab.project("acme/delivery/trading/market-data")
-    cancel(company, "acme/delivery/trading/market-data")
     place = company.gitlab.api.projects.get("acme/delivery/trading/market-data").ci_config_path
     assert place.startswith("market-data.yml@acme/delivery/platform/pipelines:v")
     assert "@acme/delivery/teams/" in project.files.get("CODEOWNERS", ref="main").decode().decode()
@@ -246,10 +291,25 @@ def test_up_makes_the_rest_and_a_second_one_changes_nothing(company: Company) ->
     assert company.nexus.accepts(made["username"], SecretValue(made["password"]))
 
 
+def test_a_pipeline_goes_to_its_end_on_a_runner_of_theirs(company: Company, machine: Stack, runner: str) -> None:
+    project = company.gitlab.project("acme/delivery/trading/market-data")
+    (waiting,) = project.pipelines.list(get_all=True)
+    green(project, waiting.id)
+    assert {job.runner["description"] for job in waiting.jobs.list(get_all=True)} == {runner}
+    settings = machine.settings
+    for environment in ("dev", "test"):
+        port = settings.service_port(Catalogue.of(settings).service("market-data").port, environment)
+        answer = httpx.get(f"http://127.0.0.1:{port}/version").json()
+        assert answer == {"name": "market-data", "version": f"1.0.{waiting.iid}"}
+    checks = company.checks(expect=0)
+    assert {check["verdict"] for check in checks.values()} == {"fine"}
+    assert checks[f"gitlab runner {runner}"]["found"] == "of the group, online; tags: linux; also jobs without tags"
+
+
 def test_it_is_shown_without_secrets(company: Company) -> None:
     shown = company.run("forgeline status --profile existing")
     assert "run by others" in shown
-    assert "1 online for acme/delivery/trading" in shown
+    assert "2 online for acme/delivery/trading" in shown
     credentials = company.run("forgeline credentials --profile existing")
     assert KEPT in credentials
     assert company.forgeline.run("credentials", "--show", "nexus").stdout.strip() == SECRET

@@ -39,6 +39,7 @@ COMMANDS = {
     "pulumi": Place("pulumi", "Run the plain Pulumi command on the stacks."),
     "doctor": Place("doctor", "Say what this machine lacks, and the remedy."),
     "tools": Place("tools", "Get the tools that are missing, and say where each comes from."),
+    "runner": Place("runner", "Make this machine fit for the jobs of others' GitLab, and say how it is registered."),
     "images": Place("images", "Build the servers' container images, without an image registry."),
     "down": Place("stack", "Stop every process, keep the data."),
     "destroy": Place("stack", "Remove what Forgeline made."),

@@ -46,6 +46,7 @@ def _gitlab_server(settings: Settings, gitlab: GitLab) -> Iterator[Check]:
     if token is not None:
         yield from _token(token)
     yield from _place(settings, gitlab, user, administrator=administrator)
+    yield from _runners(settings, gitlab)
 
 
 def _told(gitlab: GitLab, path: str) -> dict[str, Any] | None:
@@ -115,3 +116,46 @@ def _owned(gitlab: GitLab, user: Any, path: str) -> Iterator[Check]:
         found=f"{user.username} {role}" if group else f"there is no group {path} that {user.username} can see",
         fix="give it the role Owner there: groups, variables and members need it",
     )
+
+
+def _runners(settings: Settings, gitlab: GitLab) -> Iterator[Check]:
+    """The runners that the services' group sees, or the profile's group before there is one.
+
+    A group's runners are shown to whoever maintains it (https://docs.gitlab.com/api/runners/#list-groups-runners), and
+    the tags of a runner that belongs to a group above to that one's Owner only: what is kept from us is said so.
+    """
+    group = gitlab.find_group(gitlab.under(SERVICES_GROUP))
+    if group is None and settings.base_group:
+        group = gitlab.find_group(settings.base_group)
+    if group is None:
+        return
+    try:
+        listed = group.runners.list(get_all=True)
+    except GitlabError as error:
+        if error.response_code != 403:
+            raise
+        yield fine("gitlab skipped", f"the runners of {group.full_path}: only its maintainers see them")
+        return
+    details = {one.id: _told(gitlab, f"/runners/{one.id}") for one in listed}
+    for one in listed:
+        yield fine(f"gitlab runner {one.description or one.id}", _runner(one, details[one.id]))
+    ready = [one for one in listed if one.status == "online" and not one.paused]
+    # Whose details are kept from us may take the jobs: only what is known is held against it.
+    if not any((details[one.id] or {}).get("run_untagged", True) for one in ready):
+        yield Check(
+            name="gitlab runners",
+            verdict=Verdict.WARNING,
+            found=f"no runner that {group.full_path} sees is online and takes jobs without tags: pipelines would wait",
+            fix="start one as docs/existing.md tells (`forgeline runner`), and let it run jobs without tags",
+        )
+
+
+def _runner(listed: Any, details: Mapping[str, Any] | None) -> str:
+    """Whose a runner is, whether it works, and which jobs it takes."""
+    state = "paused" if listed.paused else listed.status
+    kind = listed.runner_type.removesuffix("_type")
+    if details is None:
+        return f"of the {kind}, {state}; its tags are shown to its owners only"
+    tags = ", ".join(details["tag_list"]) or "none"
+    untagged = "also" if details["run_untagged"] else "no"
+    return f"of the {kind}, {state}; tags: {tags}; {untagged} jobs without tags"

@@ -32,7 +32,19 @@ def test_every_command_loads_and_helps(name: str, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     "words",
     [
-        *("up", "preview", "refresh", "drift", "status", "credentials", "verify", "doctor", "tools", "deploy"),
+        *(
+            "up",
+            "preview",
+            "refresh",
+            "drift",
+            "status",
+            "credentials",
+            "verify",
+            "doctor",
+            "tools",
+            "deploy",
+            "runner",
+        ),
         *("services", "services update", "service", "onboard", "offboard", "adopt"),
         *(f"pipelines {name}" for name in ("check", "explain", "diff", "run", "release", "rollout", "drift")),
     ],
@@ -75,6 +87,8 @@ def test_help_lists_every_command_without_loading_one() -> None:
             id="rollback-of-a-wave",
         ),
         pytest.param(["pipelines", "release", "v9.9.9"], ExitCode.BAD_INPUT, "release.yaml", id="another-version"),
+        pytest.param(["tools", "gitlab-runer"], ExitCode.BAD_INPUT, "gitlab-runner", id="unknown-tool"),
+        pytest.param(["--profile", "lab", "runner"], ExitCode.BAD_INPUT, "runner itself", id="own-runner"),
         pytest.param(["credentials", "--show", "nexsus"], ExitCode.BAD_INPUT, "nexus", id="unknown-credential"),
     ],
 )

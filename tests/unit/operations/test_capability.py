@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from infra.clients.openbao import OpenBao
-from infra.core.settings import ROOT
-from infra.operations.capability.gitlab import _token
+from infra.core.settings import ROOT, load_settings
+from infra.operations.capability.gitlab import _runners, _token
 from infra.operations.capability.nexus import NEXUS_NEEDS, implied
 from infra.operations.capability.vault import needs_of, vault_checks
 from infra.operations.check import Check, Verdict
+from tests.unit.operations.gitlab_stub import Answer, stub
 
 ALL = ["create", "read", "update", "delete", "list", "sudo", "patch"]
 
@@ -96,3 +97,57 @@ def test_a_token_without_the_scope_is_missing_a_permission() -> None:
 def test_a_token_that_ends_soon_is_told_of() -> None:
     (check,) = _token({"scopes": ["api"], "expires_at": "2020-01-01"})
     assert (check.verdict, check.found) == (Verdict.WARNING, "ends on 2020-01-01")
+
+
+def runners(*listed: dict[str, Any] | int, hidden: bool = False) -> dict[str, Check]:
+    """What is said of a group's runners, numbered from 1; a number in their place is how GitLab refuses the list."""
+    usual = {
+        "paused": False,
+        "status": "online",
+        "runner_type": "group_type",
+        "tag_list": ["linux"],
+        "run_untagged": True,
+    }
+    found = [
+        {**usual, "id": number, "description": f"runner-{number}", **one}
+        for number, one in enumerate(listed, 1)
+        if isinstance(one, dict)
+    ]
+    refused = next((one for one in listed if isinstance(one, int)), None)
+    answers: dict[str, Answer] = {
+        "/groups/trading": lambda _query: {"id": 7, "full_path": "trading"},
+        "/groups/7/runners": lambda _query: found if refused is None else refused,
+    }
+    for one in found:
+        answers[f"/runners/{one['id']}"] = lambda _query, one=one: 403 if hidden else one  # type: ignore[misc]
+    with stub(answers, []) as gitlab:
+        return {check.name: check for check in _runners(load_settings({}), gitlab)}
+
+
+def test_runners_are_shown_with_their_tags_and_state() -> None:
+    checks = runners({}, {"runner_type": "instance_type", "status": "offline", "tag_list": [], "run_untagged": False})
+    assert {check.verdict for check in checks.values()} == {Verdict.FINE}
+    assert checks["gitlab runner runner-1"].found == "of the group, online; tags: linux; also jobs without tags"
+    assert checks["gitlab runner runner-2"].found == "of the instance, offline; tags: none; no jobs without tags"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        pytest.param([], id="none"),
+        pytest.param([{"paused": True}], id="paused"),
+        pytest.param([{"status": "stale"}], id="not-online"),
+        pytest.param([{"run_untagged": False}, {"status": "offline"}], id="only-with-tags"),
+    ],
+)
+def test_that_no_runner_would_take_a_job_is_a_warning(listed: list[dict[str, Any]]) -> None:
+    warned = runners(*listed)["gitlab runners"]
+    assert (warned.verdict, "pipelines would wait" in warned.found) == (Verdict.WARNING, True)
+    assert "forgeline runner" in warned.fix
+
+
+def test_what_is_kept_from_the_user_is_not_held_against_a_runner() -> None:
+    (shown,) = runners({}, hidden=True).values()
+    assert shown.found == "of the group, online; its tags are shown to its owners only"
+    (skipped,) = runners(403).values()
+    assert (skipped.name, skipped.verdict) == ("gitlab skipped", Verdict.FINE)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.clients.supervisor import Supervisor
 from infra.core.error import BadInputError, ToolError
 from infra.core.progress import Silent
 from infra.core.settings import PROFILES, Profile, Settings
@@ -178,6 +179,32 @@ def test_a_first_deployment_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert list((lab.state / "supervisor" / "conf.d").iterdir()) == []
     finally:
         lab.stop()
+
+
+@pytest.mark.servers
+def test_where_others_run_the_servers_the_first_deployment_starts_a_supervisor(tmp_path: Path) -> None:
+    shelf, service = Shelf(), CATALOGUE.service("fund-valuation").model_copy(update={"port": free_ports(1)[0]})
+    elsewhere = {"url": "http://127.0.0.1:1", "token": "env:NOT_SET"}
+    nexus = {"url": f"http://127.0.0.1:{shelf.port}", "username": "x", "password": "env:NOT_SET"}
+    profile = Profile.model_validate(
+        {
+            "name": "company",
+            "placement": "existing",
+            "servers": {"gitlab": elsewhere, "nexus": nexus, "openbao": elsewhere},
+            "environment_port_offsets": {"dev": 0},
+        }
+    )
+    settings = Settings(
+        profile=profile, profile_file=PROFILES / "existing.example.yaml", state=tmp_path, cache=tmp_path / "cache"
+    )
+    environ = {**os.environ, "NEXUS_USERNAME": USERNAME, "NEXUS_PASSWORD": PASSWORD}
+    shelf.put(service, "1.0.1")
+    try:
+        deploy(settings, CATALOGUE, service, "dev", "1.0.1", Silent(), environ)
+        assert Supervisor(tmp_path).programs()["dev-fund-valuation"].running
+    finally:
+        Supervisor(tmp_path).shutdown()
+        shelf.closing.close()
 
 
 @pytest.mark.servers

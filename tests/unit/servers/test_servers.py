@@ -69,6 +69,11 @@ def test_the_runners_file_is_what_the_runner_reads(servers: dict[str, Server], s
     assert len(set(folders)) == len(folders)
 
 
+def test_the_template_of_anothers_runner_gives_jobs_the_same_and_has_no_token() -> None:
+    (entry,) = tomllib.loads(runner.template({"PATH": "/a b:/c", "FORGELINE_STATE": '/srv/"x"'}))["runners"]
+    assert entry == {"executor": "shell", "shell": "bash", "environment": ['FORGELINE_STATE=/srv/"x"', "PATH=/a b:/c"]}
+
+
 def test_openbao_reads_its_operators_password_from_a_file_of_the_first_start(servers: dict[str, Server]) -> None:
     configuration, password = servers["openbao"].files
     assert password.first_start_only
