@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from infra.clients.container_engine import ContainerEngine
+from infra.clients.nexus import NexusClient
+from infra.clients.openbao import OpenBao
 from infra.core.settings import Settings
 from infra.images.official import OfficialImages
 from infra.servers.container import HOSTS, PROGRAMS, housing
@@ -31,11 +34,23 @@ def check_version_is_the_pinned_one(server: str, inside: Inside, pins: Pins, set
     tool, question = TOLD[server]
     program = {**PROGRAMS, **housing(settings, server).programs}[tool]
     said = inside(server).check_output("%s %s", str(program), question)
-    wanted = pins.tools[tool].version
-    if settings.profile.images.official:
-        # A vendor's tag says more than the version: alpine-v19.4.0.
-        wanted = re.findall(r"\d+(?:\.\d+)+", OfficialImages.of(settings.image_pins).images[server].version)[0]
-    assert wanted in said, f"{server} is {said.splitlines()[:1]}"
+    assert _pinned(server, tool, pins, settings) in said, f"{server} is {said.splitlines()[:1]}"
+
+
+def check_nexus_tells_the_pinned_version(settings: Settings, openbao: OpenBao, pins: Pins) -> None:
+    with closing(NexusClient.of(settings, openbao)) as nexus:
+        version = nexus.version()
+    # It tells its build too, which a vendor's tag does not: 3.96.3-01.
+    wanted = _pinned("nexus", "nexus", pins, settings)
+    assert version.startswith(wanted), f"Nexus is {version or 'of a version that it does not tell'}, not {wanted}"
+
+
+def _pinned(server: str, tool: str, pins: Pins, settings: Settings) -> str:
+    """The version that is pinned: of the tool that is built here, or of the vendor's image."""
+    if not settings.profile.images.official:
+        return pins.tools[tool].version
+    # A vendor's tag says more than the version: alpine-v19.4.0.
+    return str(re.findall(r"\d+(?:\.\d+)+", OfficialImages.of(settings.image_pins).images[server].version)[0])
 
 
 @pytest.mark.parametrize("server", HOSTS)
