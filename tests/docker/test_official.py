@@ -191,13 +191,29 @@ def test_every_check_of_the_containers_passes(stack: Stack) -> None:
 
 def test_caddy_runs_only_where_its_file_can_have_what_it_asks_for(stack: Stack, engine: ContainerEngine) -> None:
     image = container(engine, "proxy").attrs["Image"]
-    confined: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "user": USER, "network_mode": "none"}
+    confined: dict[str, Any] = {
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "user": USER,
+        "network_mode": "none",
+    }
     question = ["/usr/bin/caddy", "version"]
     with pytest.raises(DockerException, match="operation not permitted"):
         engine.client.containers.run(image, question, remove=True, **confined)
     allowed = list(housing(stack.settings, "proxy").capabilities)
     said: bytes = engine.client.containers.run(image, question, remove=True, cap_add=allowed, **confined)
     assert TOOLS["caddy"].version in said.decode()
+
+
+def test_the_pipeline_goes_green(stack: Stack) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        (service,) = stack.json("status")["services"]
+        if service["pipeline"] and service["pipeline"]["status"] in ENDED:
+            break
+        assert time.monotonic() < deadline, service
+        time.sleep(2)
+    assert service["pipeline"]["status"] == "success", stack.run("service", JAVA, expect=None).stdout
 
 
 def test_another_version_is_pinned_and_takes_the_containers_place(stack: Stack, engine: ContainerEngine) -> None:
@@ -212,14 +228,3 @@ def test_another_version_is_pinned_and_takes_the_containers_place(stack: Stack, 
     pin = OfficialImages.of(stack.settings.image_pins).images["proxy"]
     assert any(one.endswith(f"@{pin.digest}") for one in engine.client.images.get(now).attrs["RepoDigests"])
     assert all(server["healthy"] for server in stack.json("status")["servers"])
-
-
-def test_the_pipeline_goes_green(stack: Stack) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        (service,) = stack.json("status")["services"]
-        if service["pipeline"] and service["pipeline"]["status"] in ENDED:
-            break
-        assert time.monotonic() < deadline, service
-        time.sleep(2)
-    assert service["pipeline"]["status"] == "success", stack.run("service", JAVA, expect=None).stdout
