@@ -36,6 +36,8 @@ DEATHS = 2
 """How often a container may be started again by its engine while it is waited for."""
 
 LAST_LINES = 20
+SHOWN_CHARACTERS = 70
+"""Of a server's last line, while it is waited for."""
 LAST_CHARACTERS = 200
 """Of what an engine's check of a container's health said."""
 SIZE_LIMIT = 1_000_000
@@ -154,7 +156,7 @@ class Containers:
                 return
             if time.monotonic() > deadline:
                 raise failed(container, f"is not ready after {readiness.timeout:.0f} s: {waiting}")
-            self._progress.start(shown, waiting)
+            self._progress.start(shown, f"{waiting}; {_far(container)}" if readiness.tells else waiting)
             told = True
             time.sleep(INTERVAL)
 
@@ -189,6 +191,15 @@ class Containers:
     def _all(self) -> Iterator[Running]:
         mine: dict[str, str | list[str] | bool] = {"label": f"{PROFILE_LABEL}={self._profile}"}
         yield from self._engine.client.containers.list(all=True, filters=mine)
+
+
+def _far(container: Running) -> str:
+    """How far a server is that takes its time: what the engine says of it, and what it said last itself."""
+    state = container.attrs["State"]
+    health = (state.get("Health") or {}).get("Status")
+    said = container.logs(tail=1).decode(errors="replace").strip()
+    told = f"{state['Status']} ({health})" if health else str(state["Status"])
+    return f"{told}: {said[-SHOWN_CHARACTERS:]}" if said else told
 
 
 _LAST_STOPPED = ("runner", "gitlab", "nexus", "openbao", "proxy")

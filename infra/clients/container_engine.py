@@ -125,6 +125,14 @@ _REMEDIES: Mapping[str, str] = {
     "has active endpoints": "remove the containers that are on the network first",
     "volume is in use": "remove the containers that use the volume first",
     "is being used by": "remove the containers that are made of the image first",
+    "HTTP response to HTTPS client": "give the registry TLS, or name it in `insecure-registries` of the engine",
+    "certificate signed by unknown": "give the engine its authority: /etc/docker/certs.d/HOST:PORT/ca.crt",
+    "dial tcp": "see that the engine's machine reaches the registry that the profile names (`images.registry`)",
+    "Client.Timeout": "see that the engine's machine reaches the registry that the profile names (`images.registry`)",
+    "manifest unknown": "ask the registry for the digest of the version that you want: `forgeline images pin`",
+    "authentication required": "sign in to the registry: `docker login HOST:PORT`",
+    "no basic auth credentials": "sign in to the registry: `docker login HOST:PORT`",
+    "denied": "sign in to the registry as somebody who may pull it: `docker login HOST:PORT`",
     "not a swarm manager": "make it one (`docker swarm init`), or set DOCKER_HOST to a manager of the swarm",
 }
 

@@ -85,6 +85,17 @@ class Preparation(_Template):
     environment: dict[str, str] = {}
 
 
+class FirstUse(_Template):
+    """A command that is run inside the server once, after its first start, with `content` on its standard input.
+
+    A first start that was cut off is made again, and the command with it: twice is harmless.
+    """
+
+    answers: str
+    """The URL that answers 200 as soon as the command can be run."""
+    command: tuple[str, ...]
+
+
 class Probe(StrEnum):
     """How real use proves a server ready."""
 
@@ -111,6 +122,8 @@ class Readiness(_Model):
     first_password_file: str = ""
     """Where the server leaves the random password of its first start, which is replaced as soon as it answers."""
     timeout: float = 180.0
+    tells: bool = False
+    """Whether its last line says how far it is: shown while it is waited for."""
 
 
 class Server(_Model):
@@ -129,6 +142,7 @@ class Server(_Model):
     """Servers that must be ready first."""
     credentials: tuple[Credential, ...] = ()
     preparations: tuple[Preparation, ...] = ()
+    first_uses: tuple[FirstUse, ...] = ()
     stop_signal: str = "TERM"
     stop_seconds: int = 15
     start_seconds: int = 1

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from infra.core.document import InvalidDocumentError, InvalidValueError, load, nearest, place, read_text
 from infra.core.error import BadInputError
 from infra.core.finding import Finding
+from infra.core.image_source import ImageSource
 from infra.core.secret import GivenSecret, Keeper
 from infra.core.server_address import Given, ServerAddresses
 
@@ -28,6 +29,7 @@ PROFILES = ROOT / "infra" / "profiles"
 PIPELINES = ROOT / "pipelines"
 IN_IMAGES = ROOT / "infra"
 """What of the checkout the runner's image has for certain."""
+IMAGE_PINS = ROOT / "infra" / "images" / "official.yaml"
 
 _SMALLEST = 27
 """The prefix of the smallest network on which every container has its number."""
@@ -154,6 +156,8 @@ class Profile(_Model):
     """Added to a service's port in the catalogue: the port on which that environment runs it."""
     network: InnerNetwork = InnerNetwork()
     """Of containers."""
+    images: ImageSource = ImageSource()
+    """What containers are made of."""
     memory_gib: Literal[8, 16, 32] = 8
     """Of the machine on which containers run: their limits follow it."""
     runner_concurrency: int = Field(default=4, ge=1, le=64)
@@ -281,6 +285,16 @@ class Settings(_Model):
         return port + self.profile.environment_port_offsets[environment]
 
     @property
+    def own_image_pins(self) -> Path:
+        """The file beside the profile that says which official images it runs; it need not be there."""
+        return self.profile_file.with_name(f"{self.profile_file.stem}.pins.yaml")
+
+    @property
+    def image_pins(self) -> Path:
+        """Which official images are run: the file beside the profile, else the checkout's."""
+        return self.own_image_pins if self.own_image_pins.is_file() else IMAGE_PINS
+
+    @property
     def bootstrap_key(self) -> Path:
         """The one file that holds a secret: 32 random bytes, mode 0600 (see `infra.clients.bootstrap`)."""
         return self.state / "bootstrap.key"
@@ -330,14 +344,14 @@ def _profile_file(wanted: str) -> Path:
         fix = f"cp {example} {file}   (and say in it where your servers are)"
         raise BadInputError(f"there is no profile {wanted!r} yet", where=str(PROFILES), fix=fix)
     if not file.is_file():
-        names = [path.stem for path in PROFILES.glob("*.yaml") if ".example" not in path.name]
+        names = [path.stem for path in PROFILES.glob("*.yaml") if "." not in path.stem]
         raise BadInputError(f"there is no profile {wanted!r}", where=str(PROFILES), fix=nearest(wanted, names))
     return file
 
 
 _KEYS_OF = {
     Placement.LAB: {"ports"},
-    Placement.DOCKER: {"ports", "ca", "certificate", "host"},
+    Placement.DOCKER: {"ports", "ca", "certificate", "host", "images"},
     Placement.EXISTING: {"servers", "ca"},
 }
 """Keys of a profile that only some placements have a use for."""

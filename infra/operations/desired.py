@@ -54,7 +54,7 @@ def _foundation(
     if settings.profile.placement is Placement.DOCKER:
         from infra.operations import docker_profile
 
-        return docker_profile.foundation(settings, images or docker_profile.present(environ))
+        return docker_profile.foundation(settings, images or docker_profile.present(settings, environ))
     return foundation.Foundation(servers=servers(settings, tools), runner_description=RUNNER)
 
 

@@ -16,13 +16,16 @@ from infra.core.progress import Phases
 from infra.core.secret import GivenSecret
 from infra.core.server import Server
 from infra.core.settings import Settings
+from infra.images.official import OfficialImages
 from infra.images.recipe import JOBS, Recipe, recipes
+from infra.operations.check import Check, Verdict, fine
 from infra.operations.images import Images, State
-from infra.programs.container import Image
+from infra.programs.container import Brought, Image
 from infra.programs.docker import Trust, containers, docker_servers
-from infra.programs.foundation import Foundation
+from infra.programs.foundation import RUNNER, Foundation
 from infra.programs.plan import Change, Op, Plan
 from infra.servers.container import PROGRAMS, runner_name
+from infra.servers.official import OFFICIAL, RUNNER_PROGRAMS
 from infra.servers.proxy import Shown
 
 TOOLS = "jobs-"
@@ -40,23 +43,25 @@ Identifiers = Mapping[str, str]
 
 def servers(settings: Settings) -> tuple[Server, ...]:
     """The servers of the profile."""
-    return docker_servers(settings, _trust(settings))
+    return _servers(settings, _trust(settings))
 
 
-def references() -> tuple[str, ...]:
-    """The images that the profile's containers are made of."""
-    return tuple(recipe.reference("") for recipe in _recipes())
+def references(settings: Settings) -> tuple[str, ...]:
+    """The images, of those that the profile's containers are made of, that are built here."""
+    return tuple(recipe.reference("") for recipe in _recipes(settings))
 
 
 def build(settings: Settings, environ: Mapping[str, str], phases: Phases) -> Identifiers:
     """Build what is missing of the images, or is no longer what this checkout makes. Raises as `Images.build` does."""
-    views = Images(settings, environ).build(_names(), phases)
+    check_pins(settings)
+    views = Images(settings, environ).build(_names(settings), phases)
     return {view.reference: str(view.identifier) for view in views}
 
 
 def preview(settings: Settings, environ: Mapping[str, str]) -> tuple[Plan, Identifiers]:
     """What `build` would do, each image with the layers that would be made. Raises ServerError if no engine answers."""
-    views = Images(settings, environ).show(_names())
+    check_pins(settings)
+    views = Images(settings, environ).show(_names(settings))
     changes = tuple(
         Change(stack=STACK, op=Op.CREATE, kind="image", name=view.reference, fields=view.unbuilt)
         for view in views
@@ -65,11 +70,13 @@ def preview(settings: Settings, environ: Mapping[str, str]) -> tuple[Plan, Ident
     return Plan(stack=STACK, changes=changes), {view.reference: view.identifier or UNBUILT for view in views}
 
 
-def present(environ: Mapping[str, str]) -> Identifiers:
+def present(settings: Settings, environ: Mapping[str, str]) -> Identifiers:
     """The images as the engine has them. Raises BadInputError naming those that it doesn't have."""
+    check_pins(settings)
+    wanted = references(settings)
     with closing(ContainerEngine.of(environ)) as engine:
-        found = engine.identifiers(references())
-    missing = [name for name in references() if name not in found]
+        found = engine.identifiers(wanted)
+    missing = [name for name in wanted if name not in found]
     if missing:
         raise BadInputError(
             f"not on the container engine: {', '.join(missing)}",
@@ -79,31 +86,81 @@ def present(environ: Mapping[str, str]) -> Identifiers:
     return found
 
 
+def check_pins(settings: Settings) -> None:
+    """Raises BadInputError where the profile runs official images, and no digest says which one of them is."""
+    pins = _pins(settings)
+    if pins is not None:
+        pins.check(settings.image_pins, pins.images)
+
+
+def examine_pins(settings: Settings) -> list[Check]:
+    """Whether it is known which official images are run; none where all are built here."""
+    pins = _pins(settings)
+    if pins is None:
+        return []
+    try:
+        pins.check(settings.image_pins, pins.images)
+    except BadInputError as error:
+        return [Check(name="official images", verdict=Verdict.WARNING, found=error.what, fix=error.fix)]
+    return [fine("official images", f"all {len(pins.images)} are pinned in {settings.image_pins.name}")]
+
+
 def foundation(settings: Settings, identifiers: Identifiers) -> Foundation:
     """The servers, with what their containers need beside their descriptions."""
     trust = _trust(settings)
-    images = {recipe.name: _image(recipe, identifiers) for recipe in _recipes()}
-    brought = {f"/{JOBS}/{name.removeprefix(TOOLS)}": image for name, image in images.items() if name.startswith(TOOLS)}
+    built = {recipe.name: _image(recipe, identifiers) for recipe in _recipes(settings)}
+    images = {recipe.server: built[recipe.name] for recipe in _recipes(settings) if recipe.server}
+    tools = {
+        f"/{JOBS}/{name.removeprefix(TOOLS)}": Brought(image=image, path=f"/{JOBS}/{name.removeprefix(TOOLS)}")
+        for name, image in built.items()
+        if name.startswith(TOOLS)
+    }
     # Jobs sign in to OpenBao with its own program.
-    brought[str(PROGRAMS["openbao"].parent)] = images["openbao"]
+    client = str(PROGRAMS["openbao"].parent)
+    brought = {RUNNER: {**tools, client: Brought(image=built["openbao"], path=client)}}
+    pins = _pins(settings)
+    if pins is not None:
+        source = settings.profile.images
+        vendors = {
+            server: Image(name=source.reference(one.name, one.version), identifier=str(one.digest), pulled=True)
+            for server, one in pins.images.items()
+        }
+        images |= {server: vendors[server] for server in OFFICIAL}
+        # The plug-in is Forgeline's own; the runner's program is the vendor's, in the container that has jobs' tools.
+        plugin, program = str(PROGRAMS["nexus-secrets"].parent), str(PROGRAMS["gitlab-runner"].parent)
+        brought["openbao"] = {plugin: Brought(image=built["openbao"], path=plugin)}
+        brought[RUNNER][program] = Brought(image=vendors[RUNNER], path=RUNNER_PROGRAMS)
     return Foundation(
-        servers=docker_servers(settings, trust),
+        servers=_servers(settings, trust),
         runner_description=runner_name(settings),
-        containers=containers(
-            settings,
-            {recipe.server: images[recipe.name] for recipe in _recipes() if recipe.server},
-            brought,
-            shown=trust.shown,
-        ),
+        containers=containers(settings, images, brought, shown=trust.shown),
     )
 
 
-def _recipes() -> tuple[Recipe, ...]:
-    return tuple(recipe for recipe in recipes() if recipe.server or recipe.name.startswith(TOOLS))
+def _servers(settings: Settings, trust: Trust) -> tuple[Server, ...]:
+    pins = _pins(settings)
+    versions = {server: image.version for server, image in pins.images.items()} if pins else None
+    return docker_servers(settings, trust, versions)
 
 
-def _names() -> tuple[str, ...]:
-    return tuple(recipe.name for recipe in _recipes())
+def _pins(settings: Settings) -> OfficialImages | None:
+    """The vendors' images; None where all are built here."""
+    return OfficialImages.of(settings.image_pins) if settings.profile.images.official else None
+
+
+def _recipes(settings: Settings) -> tuple[Recipe, ...]:
+    """What is built here. Of servers that have an official image only OpenBao's, which brings the plug-in for Nexus."""
+    official = settings.profile.images.official
+    return tuple(
+        recipe
+        for recipe in recipes()
+        if recipe.name.startswith(TOOLS)
+        or (recipe.server and (not official or recipe.server not in OFFICIAL or recipe.server == "openbao"))
+    )
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    return tuple(recipe.name for recipe in _recipes(settings))
 
 
 def _image(recipe: Recipe, identifiers: Identifiers) -> Image:

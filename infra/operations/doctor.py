@@ -40,11 +40,12 @@ def examine(settings: Settings, environ: Mapping[str, str], services: Iterable[s
 
         return [_git(), *capabilities(settings, services)]
     if settings.profile.placement is Placement.DOCKER:
-        from infra.operations.docker_profile import references
+        from infra.operations.docker_profile import examine_pins, references
         from infra.operations.engine_check import examine_engine
 
         # Jobs run in the runner's container, and have there what they need.
-        return [_git(), *examine_engine(settings, environ, references()), _disk(settings)]
+        engine = examine_engine(settings, environ, references(settings))
+        return [_git(), *engine, *examine_pins(settings), _disk(settings)]
     return [
         _git(),
         _command("curl", "publish jobs upload with it"),

@@ -13,9 +13,9 @@ from infra.clients.supervisor.place import Place as SupervisorPlace
 from infra.clients.trust import VARIABLES
 from infra.core.server import ConfigFile, Folder, Preparation, Server
 from infra.core.settings import Settings
-from infra.programs.container import Containers, Image, Shown
-from infra.servers import gitlab, nexus, openbao, proxy, runner
-from infra.servers.container import CHECKOUT, HOSTS, JOB_PATH, SYSTEM_BUNDLE, USER, VOLUME, address, container
+from infra.programs.container import Brought, Containers, Image, Shown
+from infra.servers import gitlab, gitlab_ce, nexus, openbao, proxy, runner
+from infra.servers.container import CHECKOUT, HOSTS, JOB_PATH, SYSTEM_BUNDLE, address, container, home, housing
 from infra.servers.place import Place
 
 OPEN_FILES = 4096
@@ -30,6 +30,20 @@ LIMITS: Mapping[int, Mapping[str, int]] = {
 the rest of the runner's is for builds and for the services of the environments."""
 
 
+OFFICIAL_LIMITS: Mapping[int, Mapping[str, int]] = {
+    8: {proxy.NAME: 128, openbao.NAME: 256, gitlab.NAME: 4096, nexus.NAME: 1536, runner.NAME: 1536},
+    16: {proxy.NAME: 256, openbao.NAME: 768, gitlab.NAME: 6144, nexus.NAME: 2048, runner.NAME: 5120},
+    32: {proxy.NAME: 512, openbao.NAME: 1536, gitlab.NAME: 10240, nexus.NAME: 3072, runner.NAME: 14336},
+}
+"""The same for the vendors' images. GitLab is told to do with 2.5 GiB (omnibus-gitlab,
+doc/settings/memory_constrained_envs.md) and gets room for what its jobs take beside; none of it is measured here."""
+
+
+def limits(settings: Settings) -> Mapping[str, int]:
+    """MiB at most for each server of this profile."""
+    return (OFFICIAL_LIMITS if settings.profile.images.official else LIMITS)[settings.profile.memory_gib]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trust:
     """Who the proxy says that it is, and whom its clients believe."""
@@ -41,8 +55,31 @@ class Trust:
     """Authorities (PEM) that clients of the proxy trust beside the system's; empty where the system's will do."""
 
 
-def docker_servers(settings: Settings, trust: Trust) -> tuple[Server, ...]:
-    """All servers of the profile."""
+def docker_servers(settings: Settings, trust: Trust, versions: Mapping[str, str] | None = None) -> tuple[Server, ...]:
+    """All servers of the profile. `versions` are those that their images say they have, by the server's name."""
+    return tuple(_of_image(settings, server, versions or {}) for server in _described(settings, trust))
+
+
+def _of_image(settings: Settings, server: Server, versions: Mapping[str, str]) -> Server:
+    """The server, with what only its image says: its version, and how it is asked how it is."""
+    asked = housing(settings, server.name).health
+    port = str(server.listeners[0].number) if server.listeners else ""
+    here = {"{address}": address(settings, server.name), "{port}": port}
+    said = {
+        "version": versions.get(server.name, server.version),
+        "health": tuple(_filled(word, here) for word in asked) or server.health,
+    }
+    return server.model_copy(update=said)
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        word = word.replace(name, value)
+    return word
+
+
+def _described(settings: Settings, trust: Trust) -> tuple[Server, ...]:
+    official = settings.profile.images.official
 
     def place(name: str) -> Place:
         return container(settings, name, authority=trust.authority, trusting=bool(trust.trusted))
@@ -51,19 +88,19 @@ def docker_servers(settings: Settings, trust: Trust) -> tuple[Server, ...]:
     return (
         proxy.describe(settings, place(proxy.NAME), upstreams=upstreams, shown=trust.shown),
         _trusting(openbao.describe(settings, place(openbao.NAME)), place(openbao.NAME), trust),
-        gitlab.describe(settings, place(gitlab.NAME)),
-        nexus.describe(settings, place(nexus.NAME)),
+        (gitlab_ce if official else gitlab).describe(settings, place(gitlab.NAME)),
+        nexus.describe(settings, place(nexus.NAME), launcher=nexus.IMAGE if official else nexus.ASSEMBLY),
         _hosting(settings, place(runner.NAME), trust),
     )
 
 
 def containers(
-    settings: Settings, images: Mapping[str, Image], tools: Mapping[str, Image], *, shown: proxy.Shown
+    settings: Settings, images: Mapping[str, Image], brought: Mapping[str, Mapping[str, Brought]], *, shown: proxy.Shown
 ) -> Containers:
     """What the containers of the profile have beside their servers' descriptions.
 
-    `images` are by the server's name, `tools` are images by the folder that each brings for the runner's jobs, `shown`
-    is what the proxy shows.
+    `images` are by the server's name; `brought` is, by the server's name, what other images bring: by the folder;
+    `shown` is what the proxy shows.
     """
     profile = settings.profile
     network = profile.network
@@ -72,16 +109,15 @@ def containers(
         subnet=str(network.subnet),
         gateway=str(network.gateway),
         address=profile.address,
-        user=USER,
-        volume=str(VOLUME),
+        housings={name: housing(settings, name) for name in HOSTS},
         images=images,
-        tools=tools,
+        brought=brought,
         addresses={name: address(settings, name) for name in HOSTS},
-        memory_mib=LIMITS[profile.memory_gib],
+        memory_mib=limits(settings),
         certificate=None
         if shown.lasting
         else Shown(
-            path=proxy.certificate_file(VOLUME / proxy.NAME),
+            path=proxy.certificate_file(home(settings, proxy.NAME)),
             key=shown.key,
             hosts=settings.hosts,
             mount=openbao.PKI_MOUNT,

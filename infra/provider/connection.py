@@ -68,8 +68,10 @@ class Connections:
         engine: Callable[[], ContainerEngine] | None = None,
         containers: Callable[[], Containers] | None = None,
         local_secret: Callable[[DerivedSecret], SecretValue] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """`local_secret` gives the secrets for which OpenBao need not be asked."""
+        self.progress = progress or Silent()
         self._gitlab = _Once("GitLab", gitlab)
         self._openbao = _Once("OpenBao", openbao)
         self._nexus = _Once("Nexus", nexus)
@@ -126,6 +128,7 @@ class Connections:
             engine=lambda: ContainerEngine.of(environ),
             containers=lambda: Containers.of(settings, self.engine(), progress=shown, observe=observe),
             local_secret=unasked.resolve,
+            progress=shown,
         )
         return self
 

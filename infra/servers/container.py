@@ -6,13 +6,9 @@ from pathlib import Path
 
 from infra.core.settings import Settings
 from infra.servers import gitlab, nexus, openbao, proxy, runner
+from infra.servers.housing import BUILT, VOLUME, Housing
+from infra.servers.official import OFFICIAL
 from infra.servers.place import Place
-
-VOLUME = Path("/srv")
-"""Where a server's volume is: its own folder is in it."""
-
-USER = "10001:10001"
-"""`forgeline` in every image."""
 
 CHECKOUT = Path("/opt/forgeline")
 """Where an image has Forgeline, and its Python."""
@@ -45,6 +41,16 @@ def address(settings: Settings, server: str) -> str:
     return str(settings.profile.network.subnet[HOSTS[server]])
 
 
+def housing(settings: Settings, server: str) -> Housing:
+    """What the server's image asks of its container."""
+    return OFFICIAL.get(server, BUILT) if settings.profile.images.official else BUILT
+
+
+def home(settings: Settings, server: str) -> Path:
+    """The server's own folder, as it sees it."""
+    return housing(settings, server).home or VOLUME / server
+
+
 def runner_name(settings: Settings) -> str:
     """What GitLab calls the runner."""
     return f"forgeline-{settings.profile.name}"
@@ -55,15 +61,16 @@ def container(settings: Settings, server: str, *, authority: str, trusting: bool
 
     With `trusting` it finds those that clients of the proxy must trust beside the system's.
     """
-    home = VOLUME / server
+    own = home(settings, server)
     return Place(
         root=VOLUME,
         address=address(settings, server),
-        programs=PROGRAMS,
+        programs={**PROGRAMS, **housing(settings, server).programs},
         python=CHECKOUT / ".venv" / "bin" / "python",
         checkout=CHECKOUT,
         runner=runner_name(settings),
         first=(proxy.NAME,),
         authority=authority,
-        trust=home / "ca.pem" if trusting else None,
+        trust=own / "ca.pem" if trusting else None,
+        homes={server: own},
     )

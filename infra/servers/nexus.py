@@ -11,6 +11,7 @@ after it: as shipped 20.0 s and 748 MiB; with one compiler tier and the serial c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.core.naming import NEXUS_ADMIN
@@ -22,25 +23,46 @@ from infra.servers.place import Place
 NAME = "nexus"
 
 HEAP = ("-Xms128m", "-Xmx384m", "-XX:MaxDirectMemorySize=128m")
+COMMUNITY_HEAP = ("-Xms512m", "-Xmx1024m", "-XX:MaxDirectMemorySize=512m")
+"""The Community Edition has all formats; by itself its image takes 2703 MiB (sonatype/docker-nexus3, README.md)."""
 FAST_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
-def describe(settings: Settings, place: Place) -> Server:
+@dataclass(frozen=True, kw_only=True)
+class Launcher:
+    """How a distribution's own script, `bin/nexus`, is told what to do."""
+
+    verb: str
+    options: str
+    """The variable with the JVM's options."""
+    heap: tuple[str, ...]
+    places: bool
+    """Whether variables tell it where Java and the data are; if not, it knows, and the server's folder is the data."""
+
+
+ASSEMBLY = Launcher(verb="server", options="EXTRA_JAVA_OPTS", heap=HEAP, places=True)
+"""The assembly in Maven's central repository."""
+
+IMAGE = Launcher(verb="run", options="INSTALL4J_ADD_VM_PARAMS", heap=COMMUNITY_HEAP, places=False)
+"""The vendor's image (sonatype/docker-nexus3, Dockerfile.java21)."""
+
+
+def describe(settings: Settings, place: Place, *, launcher: Launcher = ASSEMBLY) -> Server:
     """Nexus. The place's programs must have `nexus` (bin/nexus of its folder) and `java`."""
     home = place.home(NAME)
-    data = home / "data"
+    data = home / "data" if launcher.places else home
     return Server(
         name=NAME,
         version=_version(place.programs["nexus"]),
-        command=(str(place.programs["nexus"]), "server"),
+        command=(str(place.programs["nexus"]), launcher.verb),
         environment={
-            "JAVA_HOME": str(place.programs["java"].resolve().parent.parent),
-            "KARAF_DATA": str(data),
-            "EXTRA_JAVA_OPTS": " ".join(_options(place)),
+            **(_places(place, data) if launcher.places else {}),
+            launcher.options: " ".join(_options(place, launcher)),
         },
         working_folder=str(home),
         folders=tuple(
-            Folder(path=str(path)) for path in (home, data, data / "etc", data / "tmp", data / "log", home / "home")
+            Folder(path=str(path))
+            for path in dict.fromkeys((home, data, data / "etc", data / "tmp", data / "log", home / "home"))
         ),
         files=(ConfigFile(path=str(data / "etc" / "nexus.properties"), content=_properties(settings, place)),),
         listeners=(Listener(name="http", number=settings.profile.ports.nexus, address=place.address),),
@@ -62,10 +84,14 @@ def describe(settings: Settings, place: Place) -> Server:
     )
 
 
-def _options(place: Place) -> list[str]:
+def _places(place: Place, data: Path) -> dict[str, str]:
+    return {"JAVA_HOME": str(place.programs["java"].resolve().parent.parent), "KARAF_DATA": str(data)}
+
+
+def _options(place: Place, launcher: Launcher) -> list[str]:
     # Without a shutdown port: Karaf would open one more for whoever is on this machine.
     options = [
-        *HEAP,
+        *launcher.heap,
         *FAST_START,
         "-Dkaraf.shutdown.port=-1",
         "-Djava.net.preferIPv4Stack=true",

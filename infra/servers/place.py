@@ -32,6 +32,8 @@ class Place:
     """Servers without which no other is reached."""
     authority: str = ""
     """The certificate (PEM) of the authority that OpenBao's PKI engine is to run; none without one."""
+    homes: Mapping[str, Path] = field(default_factory=dict)
+    """The folders of servers whose image says where they are."""
     java_trust: Path | None = None
     """The authorities that Java is to trust instead of its own."""
 
@@ -41,4 +43,4 @@ class Place:
 
     def home(self, server: str) -> Path:
         """The server's own folder."""
-        return self.root / server
+        return self.homes.get(server, self.root / server)

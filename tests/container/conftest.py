@@ -37,6 +37,12 @@ def inside(settings: Settings) -> Inside:
 
 
 @pytest.fixture(scope="session")
+def machine() -> Any:
+    """The machine that configures the profile."""
+    return testinfra.get_host("local://")
+
+
+@pytest.fixture(scope="session")
 def inspected(settings: Settings, engine: ContainerEngine) -> Callable[[str], dict[str, Any]]:
     """A server's container, as the engine tells of it."""
     return lambda server: dict(engine.client.containers.get(container_name(settings.profile.name, server)).attrs)

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from docker.types import IPAMConfig, IPAMPool, Mount
 
+from infra.clients.authority import ensure_authority
+from infra.clients.bootstrap import ensure_key, read_key
 from infra.clients.container import PROFILE_LABEL, SERVER_LABEL
 from infra.clients.container_engine import ContainerEngine
 from infra.core.naming import container_name
@@ -26,7 +28,8 @@ from infra.operations.images import Images
 from infra.operations.verify import SUITES, parse_report
 from infra.programs.docker import LIMITS
 from infra.servers import health
-from infra.servers.container import USER, address
+from infra.servers.container import address
+from infra.servers.housing import USER
 from infra.servers.proxy import NAME as SERVER
 from tests.docker.test_images import Recorder
 
@@ -85,9 +88,9 @@ CASES = {
             "healthcheck": None,
         },
         says={
-            "user is forgeline": "runs as 0",
-            "no capabilities": "proxy has {'CapEff'",
-            "only its volume is written": "own file system may be written",
+            "user is its own": "runs as 0",
+            "only capabilities that its image needs": "proxy has {'CapEff'",
+            "only its volumes are written": "own file system may be written",
             "nothing of the machine is mounted": "has the machine's /etc",
             "files with secrets are private": "others may read /srv/proxy/key.pem",
             "memory is limited": f"may take {200 * 2**20}",
@@ -112,9 +115,9 @@ CASES = {
             "pids_limit": None,
         },
         says={
-            "user is forgeline": "runs in group 0",
-            "no capabilities": "may gain privileges",
-            "only its volume is written": "has mode 755",
+            "user is its own": "runs in group 0",
+            "only capabilities that its image needs": "may gain privileges",
+            "only its volumes are written": "has mode 755",
             "nothing of the machine is mounted": "not the profile's: checked-another",
             "memory is limited": "any number of processes",
             "listens on its own address only": f"does not listen on [{PORTS[2]}]",
@@ -124,16 +127,16 @@ CASES = {
     ),
     "useless": Case(
         given={"mounts": [Mount(target="/srv", source="checked-own", type="volume", read_only=True)]},
-        says={"only its volume is written": "volume may not be written"},
+        says={"only its volumes are written": "volume /srv may not be written"},
     ),
     "dead": Case(
         script="exit 7",
         given={"ports": {}},
         says={
             "container runs": "is exited (exit code 7)",
-            "user is forgeline": "",
-            "no capabilities": "",
-            "only its volume is written": "",
+            "user is its own": "",
+            "only capabilities that its image needs": "",
+            "only its volumes are written": "",
             "files with secrets are private": "",
             "listens on its own address only": "",
             "only the proxy is published": "",
@@ -225,19 +228,19 @@ def made(host: str, settings: Settings, engine: ContainerEngine, images: Mapping
             assert time.monotonic() < deadline, container.attrs["State"]
             time.sleep(0.2)
             container.reload()
-        return checked(settings, host)
+        return checked(settings, host, "container", "image", of=SERVER)
 
     return make
 
 
-def checked(settings: Settings, host: str) -> dict[str, str]:
-    """What each check of the one container says."""
+def checked(settings: Settings, host: str, *areas: str, of: str = "") -> dict[str, str]:
+    """What each check in these areas says, of one server if one is named."""
     suite, report = SUITES[settings.profile.placement], settings.state / "report.xml"
     told = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-k", SERVER, f"--junitxml={report}"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-k", of, f"--junitxml={report}"),
             *("-c", str(suite / "pytest.ini"), f"--rootdir={ROOT}"),
-            *(str(suite / f"check_{name}.py") for name in ("container", "image")),
+            *(str(suite / f"check_{name}.py") for name in areas),
         ],
         env={
             **os.environ,
@@ -253,7 +256,7 @@ def checked(settings: Settings, host: str) -> dict[str, str]:
     )
     assert told.returncode in {0, 1}, told.stdout
     results = parse_report(report.read_text())
-    return {re.sub(f": {SERVER}$", "", result.name): result.message for result in results}
+    return {re.sub(f": {of}$", "", result.name): result.message for result in results}
 
 
 def test_a_sound_container_passes_every_check_and_each_has_a_bad_case(made: Made) -> None:
@@ -268,3 +271,23 @@ def test_the_checks_say_what_is_wrong_and_nothing_else(name: str, made: Made) ->
     assert set(said) == set(CASES[name].says), said
     for check, part in CASES[name].says.items():
         assert part in said[check], said[check]
+
+
+def test_what_is_on_the_machine_is_looked_at(settings: Settings, host: str) -> None:
+    ensure_key(settings.bootstrap_key)
+    tls = settings.state / "tls"
+    ensure_authority(tls, read_key(settings.bootstrap_key), name=PROFILE, hosts=[GATEWAY])
+    settings.state.chmod(0o700)
+    assert not any(checked(settings, host, "machine").values())
+    settings.state.chmod(0o750)
+    settings.bootstrap_key.chmod(0o640)
+    (tls / "own.pem").write_text("-----BEGIN EC PRIVATE KEY-----\n")
+    said = checked(settings, host, "machine")
+    assert all(said.values()), said
+    assert "has mode 750" in said["state folder is private"]
+    assert "has mode 640" in said["bootstrap key is whole and private"]
+    assert f"is in {tls}/own.pem" in said["no private key is in the state folder"]
+    settings.bootstrap_key.chmod(0o600)
+    with settings.bootstrap_key.open("ab") as key:
+        key.write(b"x")
+    assert "has 33 bytes" in checked(settings, host, "machine")["bootstrap key is whole and private"]

@@ -78,6 +78,7 @@ CASES = {
             "working_folder": "/etc",
             "volumes": {"/etc/program": "drifting-files:ro"},
             "tmpfs": ["/run"],
+            "shm_mib": 96,
             "networks": {"drifting-inner": ["alias"]},
             "addresses": {"drifting-inner": "10.123.50.8"},
             "hosts": {"delivery.example.com": "10.123.50.9"},
@@ -96,6 +97,7 @@ CASES = {
         },
         unseen={
             "preparations": "what was done before the start leaves nothing that says so",
+            "first_uses": "what was done after the first start leaves nothing that says so",
             "hardened": "only to be seen: a test of its own",
         },
     ),

@@ -53,7 +53,8 @@ def test_an_engine_with_room_is_fine(host: str, engine: ContainerEngine, tmp_pat
 
 
 def test_no_engine_is_the_only_thing_told(tmp_path: Path) -> None:
-    (only,) = examine_engine(settings(tmp_path), {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, references())
+    profile = settings(tmp_path)
+    (only,) = examine_engine(profile, {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, references(profile))
     assert only.verdict is Verdict.MISSING
     assert "DOCKER_HOST" in only.fix
 

@@ -28,7 +28,7 @@ from infra.provider.kind import Kind
 from infra.provider.provider import bring_about
 from tests.docker.daemon import Daemon
 from tests.docker.described import wanted
-from tests.docker.registry import Registry
+from tests.docker.registry import OneFile
 from tests.loopback import serving
 from tests.trial import free_ports
 
@@ -133,7 +133,7 @@ def test_a_disk_that_is_full_while_an_image_is_built(
 
 
 def test_a_disk_that_is_full_while_an_image_is_pulled(small: SmallDisk, connections: Connections) -> None:
-    registry = Registry(CONTENT)
+    registry = OneFile(CONTENT)
     with serving(registry.handler()) as url:
         name = f"{url.removeprefix('http://')}/thing"
         described = wanted(IMAGE, {"reference": f"{name}:1", "digest": registry.digest})
@@ -144,7 +144,7 @@ def test_a_disk_that_is_full_while_an_image_is_pulled(small: SmallDisk, connecti
 
 
 def test_an_image_that_is_not_in_the_registry(connections: Connections) -> None:
-    registry = Registry(b"small")
+    registry = OneFile(b"small")
     with serving(registry.handler()) as url:
         name = f"{url.removeprefix('http://')}/thing"
         with pytest.raises(ServerError, match="manifest unknown") as caught:

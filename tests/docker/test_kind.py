@@ -16,6 +16,7 @@ from infra.clients.container_engine import ContainerEngine, absent
 from infra.clients.readiness import Prober
 from infra.core.error import ServerError
 from infra.core.secret import SecretValue
+from infra.core.server import Readiness
 from infra.provider.connection import Connections
 from infra.provider.docker.container import CONTAINER
 from infra.provider.docker.image import IMAGE
@@ -341,3 +342,51 @@ def test_a_volume_that_was_not_filled_to_the_end_is_filled_anew(
     assert changes(VOLUME, ground, described) == {}
     CONTAINER.delete(ground, holder)
     VOLUME.delete(ground, described)
+
+
+class Answering(Known):
+    """As if every server answered as soon as its container is there: what that takes is not what is looked at."""
+
+    def containers(self) -> Any:
+        return self
+
+    def wait_ready(self, name: str, readiness: Readiness, *, shown: str) -> None:
+        self.waited = [*getattr(self, "waited", []), (name, readiness.url, shown)]
+
+
+def test_a_first_use_is_made_once_inside_with_its_secret_on_standard_input(
+    ground: Connections, engine: ContainerEngine
+) -> None:
+    connections = Answering(engine=lambda: engine)
+    use = {
+        "answers": "http://there/ready",
+        "command": ["/program", "keep", "/etc/program/told"],
+        "content": "for {{KEY}}",
+        "secrets": {"KEY": SECRET},
+    }
+    inputs = {
+        "name": "first",
+        "image": REFERENCE,
+        "volumes": {"/etc/program": "settings"},
+        "first_uses": [use],
+        "started_once": "/etc/program/used",
+        "readiness": {"probe": "http", "url": "http://there/"},
+    }
+    failing = {**use, "command": ["/program", "die"], "content": "", "secrets": {}}
+    described = wanted(CONTAINER, {**inputs, "first_uses": [failing]})
+    with pytest.raises(ServerError, match="/program ended with 7 at the first use") as caught:
+        bring_about(CONTAINER, connections, described)
+    assert "the market is closed" in caught.value.detail
+    assert put(engine, "/etc/program/used") is None
+    CONTAINER.delete(ground, described)
+
+    connections = Answering(engine=lambda: engine)
+    described = wanted(CONTAINER, inputs)
+    bring_about(CONTAINER, connections, described)
+    assert connections.waited == [("first", "http://there/ready", "first"), ("first", "http://there/", "first")]
+    assert put(engine, "/etc/program/told") == "for only-in-the-file"
+    assert "only-in-the-file" not in str(engine.client.containers.get("first").attrs)
+    CONTAINER.delete(ground, described)
+    # The volume says that the first use was made.
+    bring_about(CONTAINER, connections, wanted(CONTAINER, {**inputs, "first_uses": [failing]}))
+    CONTAINER.delete(ground, described)

@@ -44,10 +44,10 @@ PATIENCE = 60
 PIPELINE_PATIENCE = 900
 
 
-def free_subnet() -> int:
+def free_subnet(lowest: int = 60) -> int:
     """The third number of a subnet of the machine that no interface is in."""
     taken = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-    return next(third for third in range(60, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
+    return next(third for third in range(lowest, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_limits_for_a_larger_machine_are_set_in_place(stack: Stack, engine: Cont
 
 
 def test_an_image_that_is_not_what_is_built_here_is_put_right(stack: Stack, engine: ContainerEngine) -> None:
-    (name,) = [one for one in references() if one.startswith("forgeline/proxy:")]
+    (name,) = [one for one in references(stack.settings) if one.startswith("forgeline/proxy:")]
     right = engine.client.images.get(name).id
     recipe = f"FROM {name}\nLABEL {CONTENT_LABEL}=another\n".encode()
     other, _ = engine.client.images.build(fileobj=io.BytesIO(recipe), tag=name)
@@ -244,7 +244,7 @@ def test_an_image_that_is_not_what_is_built_here_is_put_right(stack: Stack, engi
 
 
 def test_without_an_image_nothing_is_begun_where_none_may_be_built(stack: Stack, engine: ContainerEngine) -> None:
-    (name,) = [one for one in references() if one.startswith("forgeline/jobs-node:")]
+    (name,) = [one for one in references(stack.settings) if one.startswith("forgeline/jobs-node:")]
     image = engine.client.images.get(name)
     assert image.tag("forgeline/kept", "1")
     engine.client.images.remove(name)

@@ -1,4 +1,4 @@
-"""`forgeline images`: the servers' container images, built from package mirrors."""
+"""`forgeline images`: the servers' container images, built from package mirrors, or pinned in a registry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli.app import App, json_option, pass_app
+from infra.images.official import SERVERS, as_json
 from infra.images.recipe import recipes
+from infra.operations.image_pin import ask, write
 from infra.operations.images import Images, ImageView, State
 
 MARKS = {State.BUILT: ("✓", "green"), State.READY: ("·", "yellow"), State.MISSING: ("·", "dim")}
@@ -32,9 +34,24 @@ class Name(click.ParamType[str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+class Server(click.ParamType[str]):
+    """The name of a server that has an official image, completed by the shell."""
+
+    name = "server"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in SERVERS if name.startswith(incomplete)]
+
+
 @click.group()
 def images() -> None:
-    """The servers' container images, built here from package mirrors: no image registry is asked."""
+    """The servers' container images: built here from package mirrors, or the vendors' own, pinned by digest."""
 
 
 @images.command()
@@ -69,6 +86,29 @@ def list_(app: App) -> None:
         app.print_json([view.as_json() for view in views])
     else:
         app.out.print(table(views))
+
+
+@images.command()
+@click.option("--only", "servers", type=Server(), multiple=True, help="Only this server's image; may be repeated.")
+@click.option("--version", help="Another version than the file has; of one server.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@json_option
+@pass_app
+def pin(app: App, servers: tuple[str, ...], version: str | None, dry_run: bool) -> None:
+    """Ask the profile's registry which images the official versions are, and write their digests down.
+
+    The file is written beside the profile: NAME.pins.yaml. `forgeline up` then runs exactly these images.
+    """
+    pinning = ask(app.settings, os.environ, app.display, servers=servers, version=version)
+    written = False if dry_run else write(pinning)
+    if app.as_json:
+        pinned = [as_json(server, pinning.pins.images[server]) for server in SERVERS]
+        app.print_json({"file": str(pinning.file), "written": written, "changed": pinning.changed, "images": pinned})
+        return
+    if pinning.changed:
+        app.out.print(Text(pinning.diff))
+    told = "written" if written else "not written" if pinning.changed else "nothing to change"
+    app.out.print(f"{pinning.file}: {told}", highlight=False)
 
 
 def table(views: list[ImageView]) -> Table:

@@ -43,6 +43,7 @@ def _read(connections: Connections, wanted: Container) -> Found | None:
             if mount["Type"] == "volume"
         },
         "tmpfs": sorted(host.get("Tmpfs") or {}),
+        "shm_mib": host["ShmSize"] // MIB,
         "networks": attached(container),
         "addresses": _addresses(container),
         "hosts": dict(entry.split(":", 1) for entry in sorted(host.get("ExtraHosts") or [])),
@@ -72,6 +73,7 @@ def _read(connections: Connections, wanted: Container) -> Found | None:
     marker = getattr(wanted, "started_once", None)
     fields["started_once"] = marker if marker and ContainerFiles(container).stat(marker) else None
     # What was done before the start can't be told from the outside.
+    fields["first_uses"] = getattr(wanted, "first_uses", [])
     fields["preparations"] = getattr(wanted, "preparations", [])
     return Found(fields=fields, computed={"container_id": container.id})
 
@@ -115,6 +117,7 @@ CONTAINER = Kind(
             "user",
             "volumes",
             "tmpfs",
+            "shm_mib",
             "ports",
             "health",
             "cpus",

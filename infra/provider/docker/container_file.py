@@ -11,7 +11,7 @@ from typing import Any
 from docker.models.containers import Container as Running
 
 from infra.clients.container import ContainerFiles
-from infra.core.server import ConfigFile, Folder, Preparation, placeholder
+from infra.core.server import ConfigFile, FirstUse, Folder, Preparation, placeholder
 from infra.provider.connection import Connections
 from infra.provider.docker.container_input import Container
 from infra.provider.kind import DIFFERS
@@ -69,7 +69,7 @@ def read_files(
     return found
 
 
-def filled(connections: Connections, template: ConfigFile | Preparation) -> str:
+def filled(connections: Connections, template: ConfigFile | FirstUse | Preparation) -> str:
     """The content with its secrets."""
     text = template.content
     for name, reference in template.secrets.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from infra.core.server import ConfigFile, Folder, Preparation, Readiness
+from infra.core.server import ConfigFile, FirstUse, Folder, Preparation, Readiness
 from infra.provider.docker.health import Health
 from infra.provider.kind import Inputs, Names
 
@@ -52,6 +52,8 @@ class Container(Inputs):
     """Files as `ConfigFile` has them, in the same places as folders."""
     preparations: list[Annotated[dict[str, Any], AfterValidator(whole(Preparation))]] = Field(default_factory=list)
     """Commands as `Preparation` has them: each in a container of its own with these volumes and no network."""
+    first_uses: list[Annotated[dict[str, Any], AfterValidator(whole(FirstUse))]] = Field(default_factory=list)
+    """Commands as `FirstUse` has them: run inside, once, after the first start that `started_once` tells of."""
     started_once: str | None = None
     """A file that is made when the first start has ended well, in a volume."""
     unfinished: Names = Field(default_factory=list)
@@ -60,6 +62,8 @@ class Container(Inputs):
     """How real use proves it ready, as `Readiness` has it: what `wait` waits for."""
     health: Annotated[dict[str, Any], AfterValidator(whole(Health))] | None = None
     """How the engine sees that it is of use: as `Health` has it."""
+    shm_mib: int | None = Field(default=None, ge=1)
+    """Of /dev/shm."""
     restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
     memory_mib: int | None = Field(default=None, ge=6)
     cpus: float | None = Field(default=None, gt=0)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from docker.errors import APIError
 from docker.models.containers import Container as Running
 from docker.types import Mount
+from docker.utils.socket import frames_iter
 
 from infra.clients.container import LAST_LINES, PROFILE_LABEL, ContainerFiles, failed
 from infra.clients.container_engine import absent
 from infra.core.error import ServerError
-from infra.core.server import ConfigFile, Preparation, Readiness
+from infra.core.server import ConfigFile, FirstUse, Preparation, Probe, Readiness
 from infra.provider.connection import Connections
 from infra.provider.docker.container_file import filled, put_files
 from infra.provider.docker.container_input import Container
@@ -66,6 +68,7 @@ def create(connections: Connections, wanted: Container) -> Fields:
         ports={inside: _outside(outside) for inside, outside in wanted.ports.items()},
         healthcheck=Health.model_validate(wanted.health).as_engine() if wanted.health else None,
         restart_policy=_restart(wanted),
+        shm_size=wanted.shm_mib * MIB if wanted.shm_mib else None,
         mem_limit=wanted.memory_mib * MIB if wanted.memory_mib else None,
         nano_cpus=round(wanted.cpus * NANO) if wanted.cpus else None,
         pids_limit=wanted.pids,
@@ -155,7 +158,7 @@ def _start(connections: Connections, container: Running, wanted: Container, *, f
         for preparation in wanted.preparations:
             _prepare(connections, wanted, Preparation.model_validate(preparation))
     try:
-        _settle(connections, container, wanted)
+        _settle(connections, container, wanted, first=first)
     except ServerError:
         left = [folder for folder in wanted.unfinished if ContainerFiles(container).stat(folder) is not None]
         if not first or not left:
@@ -165,7 +168,7 @@ def _start(connections: Connections, container: Running, wanted: Container, *, f
             aside = f"{folder}.unfinished-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             _prepare(connections, wanted, Preparation(command=("mv", folder, aside), content=""))
         put_files(connections, container, wanted, first=True)
-        _settle(connections, container, wanted)
+        _settle(connections, container, wanted, first=True)
     if first and wanted.wait:
         _conclude(connections, container, wanted)
 
@@ -215,13 +218,36 @@ def _feed(stream: Any, content: bytes) -> None:
     connection.shutdown(socket.SHUT_WR)
 
 
-def _settle(connections: Connections, container: Running, wanted: Container) -> None:
+def _use(connections: Connections, container: Running, wanted: Container, use: FirstUse) -> None:
+    """Runs the command inside as soon as the server answers, with the content on its standard input."""
+    api = connections.engine().client.api
+    readiness = Readiness.model_validate(wanted.readiness)
+    answering = readiness.model_copy(update={"probe": Probe.HTTP, "url": use.answers, "secrets": {}})
+    connections.containers().wait_ready(wanted.name, answering, shown=wanted.name)
+    run = api.exec_create(container.id, list(use.command), stdin=True)["Id"]
+    stream = api.exec_start(run, socket=True)
+    _feed(stream, filled(connections, use).encode())
+    frames: Iterable[tuple[int, bytes]] = frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]
+    said = b"".join(text for _, text in frames)
+    stream.close()
+    code = api.exec_inspect(run)["ExitCode"]
+    if code != 0:
+        raise failed(container, f"{use.command[0]} ended with {code} at the first use", _shown(said))
+
+
+def _shown(said: bytes) -> str:
+    return "\n".join(said.decode(errors="replace").strip().splitlines()[-LAST_LINES:])
+
+
+def _settle(connections: Connections, container: Running, wanted: Container, *, first: bool) -> None:
     """Starts it and waits until it is of use, or only runs. Raises ServerError with its last lines."""
     try:
         container.start()
     except APIError as error:
         raise failed(container, f"can't be started: {error.explanation}") from error
     if wanted.wait and wanted.readiness is not None:
+        for use in wanted.first_uses if first else ():
+            _use(connections, container, wanted, FirstUse.model_validate(use))
         readiness = Readiness.model_validate(wanted.readiness)
         connections.containers().wait_ready(wanted.name, readiness, shown=wanted.name)
         return

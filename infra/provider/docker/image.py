@@ -72,12 +72,15 @@ def _pulled(connections: Connections, wanted: Image) -> str:
     client = connections.engine().client
     place = f"{wanted.name}@{wanted.digest}"
     fix = "see that the registry is reachable; without one, `forgeline images build` makes the images here"
+    layers = Layers()
     try:
         # The SDK's own `images.pull` passes over the errors that come while the layers do.
         for line in client.api.pull(wanted.name, tag=wanted.digest, stream=True, decode=True):
             if line.get("error"):
                 said = str(line["error"])
                 raise ServerError(f"the image can't be pulled: {said}", where=place, fix=remedy(said) or fix)
+            if layers.tell(line):
+                connections.progress.start(wanted.reference, str(layers))
         image = client.images.get(place)
     except NotFound as error:
         raise ServerError("there is no such image to be pulled", where=place, fix=fix) from error
@@ -85,7 +88,35 @@ def _pulled(connections: Connections, wanted: Image) -> str:
         said = str(error.explanation or error)
         raise ServerError(f"the image can't be pulled: {said}", where=place, fix=remedy(said) or fix) from error
     image.tag(wanted.reference)
+    connections.progress.done(wanted.reference, f"pulled, {image.attrs['Size'] / 1e6:.0f} MB")
     return str(image.id)
+
+
+class Layers:
+    """How far the layers of an image are, by what the engine tells while it pulls."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._done: set[str] = set()
+
+    def tell(self, line: dict[str, Any]) -> bool:
+        """One thing that the engine told; whether it was about a layer."""
+        layer, status = line.get("id"), line.get("status")
+        if layer is None or not isinstance(status, str) or status.startswith("Pulling from"):
+            return False
+        self._sizes.setdefault(layer, (0, 0))
+        if status == "Downloading":
+            detail = line.get("progressDetail") or {}
+            self._sizes[layer] = (int(detail.get("current") or 0), int(detail.get("total") or 0))
+        elif status in {"Download complete", "Pull complete", "Already exists"}:
+            self._sizes[layer] = (self._sizes[layer][1], self._sizes[layer][1])
+        if status in {"Pull complete", "Already exists"}:
+            self._done.add(layer)
+        return True
+
+    def __str__(self) -> str:
+        here, whole = (sum(size[part] for size in self._sizes.values()) for part in (0, 1))
+        return f"{here / 1e6:.0f} of {whole / 1e6:.0f} MB, {len(self._done)} of {len(self._sizes)} layers unpacked"
 
 
 def _built(connections: Connections, wanted: Image) -> str:

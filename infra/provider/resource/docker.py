@@ -108,10 +108,12 @@ class Container(pulumi.CustomResource):
     folders: pulumi.Output[Sequence[Mapping[str, Any]]]
     files: pulumi.Output[Sequence[Mapping[str, Any]]]
     preparations: pulumi.Output[Sequence[Mapping[str, Any]]]
+    first_uses: pulumi.Output[Sequence[Mapping[str, Any]]]
     started_once: pulumi.Output[str]
     unfinished: pulumi.Output[Sequence[str]]
     readiness: pulumi.Output[Mapping[str, Any]]
     health: pulumi.Output[Mapping[str, Any]]
+    shm_mib: pulumi.Output[int]
     restart: pulumi.Output[str]
     memory_mib: pulumi.Output[int]
     cpus: pulumi.Output[float]
@@ -145,10 +147,12 @@ class Container(pulumi.CustomResource):
         folders: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
         files: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
         preparations: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
+        first_uses: pulumi.Input[Sequence[Mapping[str, pulumi.Input[Any]]]] | None = None,
         started_once: pulumi.Input[str] | None = None,
         unfinished: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         readiness: pulumi.Input[Mapping[str, Any]] | None = None,
         health: pulumi.Input[Mapping[str, Any]] | None = None,
+        shm_mib: pulumi.Input[int] | None = None,
         restart: pulumi.Input[str] | None = None,
         memory_mib: pulumi.Input[int] | None = None,
         cpus: pulumi.Input[float] | None = None,
@@ -182,10 +186,12 @@ class Container(pulumi.CustomResource):
                 "folders": folders,
                 "files": files,
                 "preparations": preparations,
+                "first_uses": first_uses,
                 "started_once": started_once,
                 "unfinished": unfinished,
                 "readiness": readiness,
                 "health": health,
+                "shm_mib": shm_mib,
                 "restart": restart,
                 "memory_mib": memory_mib,
                 "cpus": cpus,

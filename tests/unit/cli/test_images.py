@@ -7,7 +7,7 @@ import click
 import pytest
 
 from infra.cli.app import run
-from infra.cli.commands.images import Name
+from infra.cli.commands.images import Name, Server
 from infra.cli.main import forgeline
 from infra.core.error import ExitCode
 
@@ -50,3 +50,25 @@ def test_the_shell_completes_names() -> None:
     context = click.Context(forgeline)
     found = Name().shell_complete(context, click.Option(["--only"]), "jobs-")
     assert [item.value for item in found] == ["jobs-go", "jobs-java", "jobs-node"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "words", "code", "says"),
+    [
+        ("docker", [], ExitCode.BAD_INPUT, "images that are built here"),
+        ("docker-official", ["--only", "gitlba"], ExitCode.BAD_INPUT, "gitlab"),
+        ("docker-official", ["--version", "1.0"], ExitCode.BAD_INPUT, "--only SERVER"),
+        ("docker-official", [], ExitCode.SERVER_FAILED, "no container engine answers"),
+    ],
+    ids=["a profile that pins none", "a name that no server has", "a version of all", "no engine to ask"],
+)
+def test_what_can_not_be_pinned_is_told(
+    profile: str, words: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(forgeline, ["--profile", profile, "images", "pin", *words]) == code
+    assert says in capsys.readouterr().err
+
+
+def test_the_shell_completes_servers() -> None:
+    found = Server().shell_complete(click.Context(forgeline), click.Option(["--only"]), "p")
+    assert [item.value for item in found] == ["proxy"]

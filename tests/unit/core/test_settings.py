@@ -6,7 +6,7 @@ import pytest
 
 from infra.core.document import InvalidDocumentError
 from infra.core.error import BadInputError
-from infra.core.settings import ROOT, Night, load_settings
+from infra.core.settings import IMAGE_PINS, ROOT, Night, load_settings
 
 PROFILE = """\
 name: trial
@@ -162,6 +162,45 @@ def test_jobs_in_containers_find_only_advisories_that_are_in_their_image(tmp_pat
     assert "infra/" in caught.value.fix
     fine = write(tmp_path, text.replace("FOLDER", "infra/profiles/advisories"))
     assert load_settings({"FORGELINE_PROFILE": str(fine)}).profile.advisories == Path("infra/profiles/advisories")
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ("{from: offical}", "official"),
+        ("{registry: 'mirror:5000'}", "registry"),
+        ("{from: official, registry: 'https://mirror'}", "registry"),
+        ("{from: official, registry: 'mirror:5000/'}", "registry"),
+        ("{from: official, registry: 'user:word@mirror'}", "registry"),
+    ],
+    ids=["no origin", "a registry for images built here", "an address", "a slash too many", "credentials"],
+)
+def test_images_that_can_not_be_had_are_told(tmp_path: Path, images: str, says: str) -> None:
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_settings({"FORGELINE_PROFILE": write(tmp_path, f"{PROFILE}placement: docker\nimages: {images}\n")})
+    assert says in str(caught.value)
+    assert caught.value.findings[0].line == 5
+
+
+def test_images_mean_nothing_to_processes(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDocumentError, match="images"):
+        load_settings({"FORGELINE_PROFILE": write(tmp_path, f"{PROFILE}images: {{from: official}}\n")})
+
+
+def test_official_images_are_asked_for_in_the_registry_that_the_profile_names(tmp_path: Path) -> None:
+    text = f"{PROFILE}placement: docker\nimages: {{from: official, registry: 'mirror:5000/of/vendors'}}\n"
+    settings = load_settings({"FORGELINE_PROFILE": write(tmp_path, text)})
+    assert settings.profile.images.reference("gitlab/gitlab-ce", "1") == "mirror:5000/of/vendors/gitlab/gitlab-ce:1"
+    shipped = load_settings({"FORGELINE_PROFILE": "docker-official"})
+    assert shipped.profile.images.reference("caddy", "2") == "caddy:2"
+
+
+def test_the_pins_beside_the_profile_go_before_those_of_the_checkout(tmp_path: Path) -> None:
+    settings = load_settings({"FORGELINE_PROFILE": write(tmp_path, PROFILE)})
+    assert settings.image_pins == IMAGE_PINS
+    own = tmp_path / "trial.pins.yaml"
+    own.write_text("")
+    assert settings.image_pins == own
 
 
 @pytest.mark.parametrize(
