@@ -5,6 +5,7 @@ The vendors' own images can't be had here. What runs is real, but for the stand-
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from docker.errors import DockerException
 
 from infra.clients.container_engine import ContainerEngine
 from infra.core.naming import container_name
@@ -21,12 +23,13 @@ from infra.images.builder import Builder
 from infra.images.official import SERVERS, OfficialImages
 from infra.images.recipe import recipes
 from infra.operations.pipeline_run import ENDED
-from infra.servers.container import HOSTS
+from infra.servers.container import HOSTS, housing
+from infra.servers.housing import USER
 from infra.servers.official import OFFICIAL
 from infra.toolchain.pin import load_pins
 from tests.docker.registry import Registry
 from tests.docker.test_profile import free_subnet
-from tests.docker.vendor import laid_out
+from tests.docker.vendor import Layer, configured, laid_out
 from tests.loopback import serving
 from tests.trial import Stack
 
@@ -42,6 +45,8 @@ VERSIONS = {
     "runner": f"alpine-v{TOOLS['gitlab-runner'].version}",
 }
 """What the registry's images are, and are pinned as."""
+NEXT = f"{VERSIONS['proxy']}-alpine"
+"""Another image of the same Caddy."""
 JAVA = "position-keeping"
 PATIENCE = 600
 
@@ -60,6 +65,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Re
     made = Registry()
     for server, image in OfficialImages.of(IMAGE_PINS).images.items():
         made.add(image.name, VERSIONS[server], *laid_out(server, built[server], programs, workbench, folder))
+    configuration, layers = laid_out("proxy", built["proxy"], programs, workbench, folder)
+    another = Layer(folder / "another.tar")
+    another.folder("another")
+    layers.append(another.written())
+    made.add("caddy", NEXT, configured(layers, **json.loads(configuration)["config"]), layers)
     with serving(made.handler()) as url:
         yield url.removeprefix("http://"), made
 
@@ -177,6 +187,31 @@ def test_a_second_up_changes_nothing_and_nothing_has_drifted(stack: Stack) -> No
 def test_every_check_of_the_containers_passes(stack: Stack) -> None:
     failed = [check for check in stack.json("verify") if check["outcome"] != "passed"]
     assert failed == []
+
+
+def test_caddy_runs_only_where_its_file_can_have_what_it_asks_for(stack: Stack, engine: ContainerEngine) -> None:
+    image = container(engine, "proxy").attrs["Image"]
+    confined: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "user": USER, "network_mode": "none"}
+    question = ["/usr/bin/caddy", "version"]
+    with pytest.raises(DockerException, match="operation not permitted"):
+        engine.client.containers.run(image, question, remove=True, **confined)
+    allowed = list(housing(stack.settings, "proxy").capabilities)
+    said: bytes = engine.client.containers.run(image, question, remove=True, cap_add=allowed, **confined)
+    assert TOOLS["caddy"].version in said.decode()
+
+
+def test_another_version_is_pinned_and_takes_the_containers_place(stack: Stack, engine: ContainerEngine) -> None:
+    before = container(engine, "proxy").attrs["Image"]
+    stack.run("images", "pin", "--only", "proxy", "--version", NEXT)
+    planned = {(one["kind"], one["name"]): one["op"] for one in stack.json("preview")}
+    assert planned.pop(("forgeline:docker:Container", "proxy")) == "replace"
+    assert {kind for kind, _ in planned} == {"forgeline:docker:Image"}
+    stack.run("up")
+    now = container(engine, "proxy").attrs["Image"]
+    assert now != before
+    pin = OfficialImages.of(stack.settings.image_pins).images["proxy"]
+    assert any(one.endswith(f"@{pin.digest}") for one in engine.client.images.get(now).attrs["RepoDigests"])
+    assert all(server["healthy"] for server in stack.json("status")["servers"])
 
 
 def test_the_pipeline_goes_green(stack: Stack) -> None:

@@ -106,7 +106,7 @@ class Layer:
         return self._path
 
 
-def configuration(layers: list[Path], **config: Any) -> bytes:
+def configured(layers: list[Path], **config: Any) -> bytes:
     """An image's configuration, as its vendor's build file would make it."""
     sums = []
     for layer in layers:
@@ -185,4 +185,4 @@ def laid_out(
                 "Labels": {"forgeline.stand-in": "true"},
             }
     layers = [*below, layer.written()]
-    return configuration(layers, Env=path, **config), layers
+    return configured(layers, Env=path, **config), layers
