@@ -191,7 +191,12 @@ def test_every_check_of_the_containers_passes(stack: Stack) -> None:
 
 def test_caddy_runs_only_where_its_file_can_have_what_it_asks_for(stack: Stack, engine: ContainerEngine) -> None:
     image = container(engine, "proxy").attrs["Image"]
-    confined: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "user": USER, "network_mode": "none"}
+    confined: dict[str, Any] = {
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "user": USER,
+        "network_mode": "none",
+    }
     question = ["/usr/bin/caddy", "version"]
     with pytest.raises(DockerException, match="operation not permitted"):
         engine.client.containers.run(image, question, remove=True, **confined)
