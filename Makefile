@@ -72,11 +72,12 @@ test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (m
 	LOAD_SECONDS=60 KILLS=30 $(BIN)/pytest -q tests/likeness tests/pages \
 	  tests/unit/lab/gitlab/pipelines/test_real_runner.py tests/unit/lab/gitlab/pipelines/test_real_runner_features.py
 
-bench: tools ## measure bring-up, proofs and the embedded GitLab; figures are kept under tests/benchmarks
+bench: tools ## measure bring-up (also in containers), proofs and the embedded GitLab; figures are kept under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.proofs
 	$(BIN)/python -m tests.benchmarks.onboarding
 	$(BIN)/python -m tests.benchmarks.gitlab
+	$(BIN)/python -m tests.benchmarks.containers
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
