@@ -63,7 +63,7 @@ pages: $(VENV)/.ready ## its pages in Chromium (SCREENSHOTS=folder keeps picture
 	$(BIN)/pytest -q tests/pages
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
-	$(BIN)/pytest -v tests/lab
+	$(BIN)/pytest -v -n 2 --dist loadgroup tests/lab
 
 test-docker: $(VENV)/.ready ## the kinds, the images and the profile of a container engine, on a real one (part of `make test`)
 	$(BIN)/pytest -v tests/docker
@@ -72,11 +72,12 @@ test-likeness: tools ## how like GitLab the stand-in is, by what others wrote (m
 	LOAD_SECONDS=60 KILLS=30 $(BIN)/pytest -q tests/likeness tests/pages \
 	  tests/unit/lab/gitlab/pipelines/test_real_runner.py tests/unit/lab/gitlab/pipelines/test_real_runner_features.py
 
-bench: tools ## measure bring-up, proofs and the embedded GitLab; figures are kept under tests/benchmarks
+bench: tools ## measure bring-up (also in containers), proofs and the embedded GitLab; figures are kept under tests/benchmarks
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.proofs
 	$(BIN)/python -m tests.benchmarks.onboarding
 	$(BIN)/python -m tests.benchmarks.gitlab
+	$(BIN)/python -m tests.benchmarks.containers
 
 lock: ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

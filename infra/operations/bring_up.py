@@ -16,10 +16,11 @@ from infra.core.progress import Progress
 from infra.core.settings import Placement, Settings
 from infra.operations import desired
 from infra.operations.check import Verdict
-from infra.operations.doctor import examine, java, mended
+from infra.operations.doctor import examine, java
 from infra.operations.proof import prove
 from infra.operations.published import GitLabReleases
 from infra.operations.release import check_pins, decide, is_new
+from infra.operations.remedy import mended
 from infra.operations.rollout_record import FILE as ROLLOUT_RECORD
 from infra.operations.run_lock import only_run
 from infra.operations.work import Open, Work

@@ -23,7 +23,7 @@ from infra.images.debian import PROGRAM, DebianPart
 from infra.images.image import BILL_LABEL, CONTENT_LABEL, Image
 from infra.images.recipe import Recipe, chosen
 from infra.operations.check import Check, Verdict
-from infra.operations.doctor import mended
+from infra.operations.remedy import mended
 
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", PROGRAM, "uidmap")
 

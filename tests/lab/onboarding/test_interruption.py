@@ -18,6 +18,7 @@ from rich.console import Console
 
 from infra.cli.display import Display
 from infra.clients.gitlab import GitLab
+from infra.clients.request import writes
 from infra.core.error import ExitCode, ForgelineError
 from infra.operations.onboard import Onboarded, Onboarding
 from infra.operations.work import Work
@@ -69,7 +70,10 @@ def test_two_at_once_take_turns(place: Stack) -> None:
 
 
 class Faults:
-    """Lets each request fail once: before it is sent (`refused`), or after it was answered (`lost`)."""
+    """Lets each request fail once: before it is sent, or after it was answered (`lost`).
+
+    The latter only where it may have changed something: whose question is not answered can't tell it from a refusal.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, lost: bool) -> None:
         self.failed: set[str] = set()
@@ -99,6 +103,8 @@ class Faults:
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", httpx_handle)
 
     def _due(self, verb: str, path: str) -> bool:
+        if self.lost and not writes(verb, path):
+            return False
         key = f"{verb} {path.partition('?')[0]}"
         with self._lock:
             first = key not in self.failed
