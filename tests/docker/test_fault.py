@@ -149,7 +149,7 @@ def test_an_image_that_is_not_in_the_registry(connections: Connections) -> None:
         name = f"{url.removeprefix('http://')}/thing"
         with pytest.raises(ServerError, match="manifest unknown") as caught:
             bring_about(IMAGE, connections, wanted(IMAGE, {"reference": f"{name}:1", "digest": "sha256:" + "0" * 64}))
-        assert "forgeline images build" in caught.value.fix
+        assert "forgeline images pin" in caught.value.fix
 
 
 def test_a_registry_that_does_not_answer(connections: Connections) -> None:
@@ -157,7 +157,7 @@ def test_a_registry_that_does_not_answer(connections: Connections) -> None:
     described = wanted(IMAGE, {"reference": f"127.0.0.1:{silent}/thing:1", "digest": "sha256:" + "0" * 64})
     with pytest.raises(ServerError, match="refused") as caught:
         bring_about(IMAGE, connections, described)
-    assert "registry is reachable" in caught.value.fix
+    assert "images.registry" in caught.value.fix
 
 
 def test_an_engine_that_this_user_may_not_use(small: SmallDisk) -> None:
