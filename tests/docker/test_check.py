@@ -172,7 +172,7 @@ def images(
         (folder / "caddy").write_text(OLD_CADDY)
         (folder / "caddy").chmod(0o755)
         made[name] = f"forgeline-test/{name}:1"
-        engine.client.images.build(path=str(folder), tag=made[name], network_mode="none")
+        engine.client.images.build(path=str(folder), tag=made[name], network_mode="none", rm=True)
     yield made
     for name in IMAGES:
         engine.client.images.remove(made[name])
@@ -185,7 +185,8 @@ def ground(engine: ContainerEngine) -> Iterator[None]:
     network = engine.client.networks.create(NETWORK, ipam=pool)
     volumes = [engine.client.volumes.create(name, labels=labels) for name, labels in VOLUMES.items()]
     yield
-    for container in engine.client.containers.list(all=True, filters={"network": NETWORK}):
+    # One that ended is on no network any more.
+    for container in engine.client.containers.list(all=True, filters={"label": f"{PROFILE_LABEL}={PROFILE}"}):
         container.remove(force=True)
     network.remove()
     for volume in volumes:

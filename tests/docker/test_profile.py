@@ -230,7 +230,7 @@ def test_an_image_that_is_not_what_is_built_here_is_put_right(stack: Stack, engi
     (name,) = [one for one in references(stack.settings) if one.startswith("forgeline/proxy:")]
     right = engine.client.images.get(name).id
     recipe = f"FROM {name}\nLABEL {CONTENT_LABEL}=another\n".encode()
-    other, _ = engine.client.images.build(fileobj=io.BytesIO(recipe), tag=name)
+    other, _ = engine.client.images.build(fileobj=io.BytesIO(recipe), tag=name, rm=True)
     assert other.id != right
     assert [change for change in stack.json("preview") if change["stack"] == "images"] == [
         {"stack": "images", "op": "create", "kind": "image", "name": name, "fields": []}
