@@ -26,7 +26,7 @@ from infra.clients.container_engine import ContainerEngine
 from infra.core.naming import container_name
 from infra.core.settings import PROFILES
 from infra.servers import nexus
-from infra.servers.container import VOLUME
+from infra.servers.housing import VOLUME
 from infra.servers.proxy import WELL
 from tests.benchmarks.__main__ import first_pipelines, timed_up
 from tests.benchmarks.figure import conditions, tell
