@@ -63,7 +63,7 @@ pages: $(VENV)/.ready ## its pages in Chromium (SCREENSHOTS=folder keeps picture
 	$(BIN)/pytest -q tests/pages
 
 lab: tools ## stand a whole stack up in a temporary folder and use it
-	$(BIN)/pytest -v tests/lab
+	$(BIN)/pytest -v -n 2 --dist loadgroup tests/lab
 
 test-docker: $(VENV)/.ready ## the kinds, the images and the profile of a container engine, on a real one (part of `make test`)
 	$(BIN)/pytest -v tests/docker

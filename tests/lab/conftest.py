@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +16,23 @@ from pipelines.catalogue import load_catalogue
 from tests.trial import Stack
 from tests.trial import stack as new_stack
 
+HERE = Path(__file__).parent
+
+OWN = ("onboarding", "test_existing.py", "test_faults.py")
+"""What stands up stacks of its own."""
+
 LATE = ("test_merge_request.py", "test_release.py", "test_rollout.py", "test_waves.py", "test_verify.py")
 """What deploys other versions than the shared runs did; and last what leaves the stack broken."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before workers look at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that change the shared stack come after those that look at it."""
+    """The tests that change the shared stack come after those that look at it, and all of them in one worker."""
     items.sort(key=lambda item: LATE.index(item.path.name) if item.path.name in LATE else -1)
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            place = item.path.relative_to(HERE).parts[0]
+            item.add_marker(pytest.mark.xdist_group(place if place in OWN else "stack"))
 
 
 @pytest.fixture(scope="session")
