@@ -108,8 +108,9 @@ def examine_pins(settings: Settings) -> list[Check]:
 def foundation(settings: Settings, identifiers: Identifiers) -> Foundation:
     """The servers, with what their containers need beside their descriptions."""
     trust = _trust(settings)
-    built = {recipe.name: _image(recipe, identifiers) for recipe in _recipes(settings)}
-    images = {recipe.server: built[recipe.name] for recipe in _recipes(settings) if recipe.server}
+    made = _recipes(settings)
+    built = {recipe.name: _image(recipe, identifiers) for recipe in made}
+    images = {recipe.server: built[recipe.name] for recipe in made if recipe.server}
     tools = {
         f"/{JOBS}/{name.removeprefix(TOOLS)}": Brought(image=image, path=f"/{JOBS}/{name.removeprefix(TOOLS)}")
         for name, image in built.items()

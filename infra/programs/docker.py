@@ -64,18 +64,12 @@ def _of_image(settings: Settings, server: Server, versions: Mapping[str, str]) -
     """The server, with what only its image says: its version, and how it is asked how it is."""
     asked = housing(settings, server.name).health
     port = str(server.listeners[0].number) if server.listeners else ""
-    here = {"{address}": address(settings, server.name), "{port}": port}
+    here = {"address": address(settings, server.name), "port": port}
     said = {
         "version": versions.get(server.name, server.version),
-        "health": tuple(_filled(word, here) for word in asked) or server.health,
+        "health": tuple(word.format(**here) for word in asked) or server.health,
     }
     return server.model_copy(update=said)
-
-
-def _filled(word: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        word = word.replace(name, value)
-    return word
 
 
 def _described(settings: Settings, trust: Trust) -> tuple[Server, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -13,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from infra.clients.authority import alternative_names
 
 HOUR = datetime.timedelta(hours=1)
 BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -42,10 +43,9 @@ class Authority:
         """A new certificate for both sides, of these names and addresses, and its key, in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "either side")])
-        alternatives = x509.SubjectAlternativeName([_general(host) for host in hosts])
         signed = (
             _builder(name, self._name, key, begins=begins, lasts=lasts)
-            .add_extension(alternatives, critical=False)
+            .add_extension(alternative_names(hosts), critical=False)
             .add_extension(x509.ExtendedKeyUsage(BOTH), critical=False)
             .sign(self._key, SHA256())
         )
@@ -60,13 +60,6 @@ class Authority:
         (folder / "cert.pem").write_text(certificate)
         (folder / "key.pem").write_text(key)
         return folder
-
-
-def _general(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
 
 
 def _builder(

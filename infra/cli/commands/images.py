@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,25 +20,11 @@ MARKS = {State.BUILT: ("✓", "green"), State.READY: ("·", "yellow"), State.MIS
 
 
 class Name(click.ParamType[str]):
-    """The name of an image, completed by the shell; whether there is one of that name, the operation says."""
+    """One of some names, completed by the shell; whether there is such a one, the operation says."""
 
-    name = "name"
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        param: click.Parameter,  # noqa: ARG002 - click's signature
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """The names that begin so."""
-        names = [recipe.name for recipe in recipes()]
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
-class Server(click.ParamType[str]):
-    """The name of a server that has an official image, completed by the shell."""
-
-    name = "server"
+    def __init__(self, name: str, known: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self._known = known
 
     def shell_complete(
         self,
@@ -46,7 +33,11 @@ class Server(click.ParamType[str]):
         incomplete: str,
     ) -> list[CompletionItem]:
         """The names that begin so."""
-        return [CompletionItem(name) for name in SERVERS if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
+
+
+IMAGE = Name("name", lambda: (recipe.name for recipe in recipes()))
+SERVER = Name("server", lambda: SERVERS)
 
 
 @click.group()
@@ -55,7 +46,7 @@ def images() -> None:
 
 
 @images.command()
-@click.option("--only", "names", type=Name(), multiple=True, help="Only this image, with its base; may be repeated.")
+@click.option("--only", "names", type=IMAGE, multiple=True, help="Only this image, with its base; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would be built and of what, and change nothing.")
 @click.option("--upgrade", is_flag=True, help="Take Debian's packages anew from the mirror, with their corrections.")
 @json_option
@@ -89,7 +80,7 @@ def list_(app: App) -> None:
 
 
 @images.command()
-@click.option("--only", "servers", type=Server(), multiple=True, help="Only this server's image; may be repeated.")
+@click.option("--only", "servers", type=SERVER, multiple=True, help="Only this server's image; may be repeated.")
 @click.option("--version", help="Another version than the file has; of one server.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @json_option

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from infra.cli.app import run
-from infra.cli.commands.images import Name, Server
+from infra.cli.commands.images import IMAGE, SERVER
 from infra.cli.main import forgeline
 from infra.core.error import ExitCode
 
@@ -48,7 +48,7 @@ def test_what_is_wrong_is_told(words: list[str], code: int, says: str, capsys: p
 
 def test_the_shell_completes_names() -> None:
     context = click.Context(forgeline)
-    found = Name().shell_complete(context, click.Option(["--only"]), "jobs-")
+    found = IMAGE.shell_complete(context, click.Option(["--only"]), "jobs-")
     assert [item.value for item in found] == ["jobs-go", "jobs-java", "jobs-node"]
 
 
@@ -70,5 +70,5 @@ def test_what_can_not_be_pinned_is_told(
 
 
 def test_the_shell_completes_servers() -> None:
-    found = Server().shell_complete(click.Context(forgeline), click.Option(["--only"]), "p")
+    found = SERVER.shell_complete(click.Context(forgeline), click.Option(["--only"]), "p")
     assert [item.value for item in found] == ["proxy"]
