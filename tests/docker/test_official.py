@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +17,7 @@ from docker.errors import DockerException
 from infra.clients.container_engine import ContainerEngine
 from infra.core.naming import container_name
 from infra.core.progress import Silent
-from infra.core.settings import IMAGE_PINS, PIPELINES, load_settings
+from infra.core.settings import IMAGE_PINS, load_settings
 from infra.images.builder import Builder
 from infra.images.official import SERVERS, OfficialImages
 from infra.images.recipe import recipes
@@ -28,7 +27,7 @@ from infra.servers.housing import USER
 from infra.servers.official import OFFICIAL
 from infra.toolchain.pin import load_pins
 from tests.docker.registry import Registry
-from tests.docker.test_profile import free_subnet
+from tests.docker.stack import stack_of
 from tests.docker.vendor import Layer, configured, laid_out
 from tests.loopback import serving
 from tests.trial import Stack
@@ -77,32 +76,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Re
 @pytest.fixture(scope="module")
 def stack(host: str, registry: tuple[str, Registry], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of one Java service, of which nothing is there yet."""
+    images = f"images: {{from: official, registry: '{registry[0]}'}}\n"
     folder = tmp_path_factory.mktemp("official")
-    pipelines = folder / "pipelines"
-    (pipelines / "catalog").mkdir(parents=True)
-    shutil.copy(PIPELINES / "catalog" / f"{JAVA}.yaml", pipelines / "catalog")
-    for name in ("release.yaml", "teams.yaml", "policy.yaml"):
-        shutil.copy(PIPELINES / name, pipelines)
-    third = free_subnet(160)
-    profile = folder / f"{NAME}.yaml"
-    profile.write_text(
-        f"name: {NAME}\n"
-        "placement: docker\n"
-        f"images: {{from: official, registry: '{registry[0]}'}}\n"
-        f"address: 172.31.{third}.1\n"
-        f"network: {{subnet: 172.31.{third}.0/24}}\n"
-        f"environment_address: 172.31.{third}.20\n"
-        "environment_port_offsets: {dev: 10000, test: 12000, staging: 14000, production: 16000}\n"
-        "approvals: {four_eyes: false}\n"
-        "advisories: infra/profiles/advisories\n"
-    )
-    own = {
-        "DOCKER_HOST": host,
-        "FORGELINE_PROFILE": str(profile),
-        "FORGELINE_STATE": str(folder / "state"),
-        "FORGELINE_PIPELINES": str(pipelines),
-    }
-    made = Stack(folder, {**os.environ, **own})
+    made = stack_of(JAVA, folder, name=NAME, host=host, lowest=160, more=images)
     try:
         yield made
     finally:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import ssl
 import subprocess
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from infra.clients.container import PROFILE_LABEL
@@ -25,7 +23,6 @@ from infra.clients.nexus import NexusClient
 from infra.clients.openbao import OpenBao
 from infra.core.naming import GITLAB_ROOT, RAW_RELEASES, container_name
 from infra.core.secret import SecretRef
-from infra.core.settings import PIPELINES
 from infra.images.image import CONTENT_LABEL
 from infra.operations.docker_profile import references
 from infra.operations.pipeline_run import ENDED
@@ -34,6 +31,7 @@ from infra.servers.container import HOSTS
 from pipelines.catalogue import load_catalogue
 from tests.docker.certificate import Authority
 from tests.docker.daemon import Daemon
+from tests.docker.stack import stack_of
 from tests.trial import FORGELINE, Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("tests.docker.test_images")]
@@ -45,41 +43,11 @@ PATIENCE = 60
 PIPELINE_PATIENCE = 900
 
 
-def free_subnet(lowest: int = 60) -> int:
-    """The third number of a subnet of the machine that no interface is in."""
-    taken = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
-    return next(third for third in range(lowest, 250) if not any(one.startswith(f"172.31.{third}.") for one in taken))
-
-
 @pytest.fixture(scope="module")
 def stack(host: str, engine: ContainerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose first `up` was killed, and which the second finished."""
     folder = tmp_path_factory.mktemp("profile")
-    pipelines = folder / "pipelines"
-    (pipelines / "catalog").mkdir(parents=True)
-    shutil.copy(PIPELINES / "catalog" / f"{SERVICE}.yaml", pipelines / "catalog")
-    for name in ("release.yaml", "teams.yaml", "policy.yaml"):
-        shutil.copy(PIPELINES / name, pipelines)
-    third = free_subnet()
-    profile = folder / "trial.yaml"
-    profile.write_text(
-        f"name: {NAME}\n"
-        "placement: docker\n"
-        f"address: 172.31.{third}.1\n"
-        f"network: {{subnet: 172.31.{third}.0/24}}\n"
-        f"environment_address: 172.31.{third}.20\n"
-        "environment_port_offsets: {dev: 10000, test: 12000, staging: 14000, production: 16000}\n"
-        "memory_gib: 8\n"
-        "approvals: {four_eyes: false}\n"
-        "advisories: infra/profiles/advisories\n"
-    )
-    own = {
-        "DOCKER_HOST": host,
-        "FORGELINE_PROFILE": str(profile),
-        "FORGELINE_STATE": str(folder / "state"),
-        "FORGELINE_PIPELINES": str(pipelines),
-    }
-    made = Stack(folder, {**os.environ, **own})
+    made = stack_of(SERVICE, folder, name=NAME, host=host, lowest=60)
     try:
         assert killed_when_begun(made, engine, "nexus")
         (folder / "up.log").write_text(made.run("up", timeout=3600).stderr)
